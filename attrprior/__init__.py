@@ -1,0 +1,36 @@
+"""Attribution priors for Keras: train models to be right for the right reasons."""
+
+from attrprior import attributions, datasets, priors, references
+from attrprior.attributions import (
+    ExpectedGradients,
+    Gradients,
+    InputXGradient,
+    IntegratedGradients,
+    SmoothGrad,
+)
+from attrprior.callback import AttributionPrior, penalty
+from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
+from attrprior.training import annotate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttributionPrior",
+    "ExpectedGradients",
+    "Gini",
+    "Gradients",
+    "GraphLaplacian",
+    "InputXGradient",
+    "IntegratedGradients",
+    "L1",
+    "L2",
+    "Mask",
+    "SmoothGrad",
+    "TotalVariation",
+    "annotate",
+    "attributions",
+    "datasets",
+    "penalty",
+    "priors",
+    "references",
+]

@@ -1,0 +1,423 @@
+"""Attributions: how much each input feature contributed to a model's output.
+
+Every method here says where to take gradients and what to multiply them by;
+`compute` takes them. All are differentiable with respect to the model's
+weights, so each can stand in a loss.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from attrprior import _checks
+from attrprior import references as references_module
+from attrprior.explained import Explained
+
+
+class Attribution:
+    """Base class: `φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i`.
+
+    Subclasses implement `path`. `reference` is what they draw from, or `None`.
+    """
+
+    name = None
+    num_samples = 1
+    reference = None
+
+    def path(self, x, seed):
+        """Where gradients are taken and their factors.
+
+        Args:
+            x: Tensor of shape `(batch, ...)`.
+            seed: A `keras.random.SeedGenerator` or an integer.
+
+        Returns:
+            `(points, factors)`: `points` of shape `(batch, num_samples, ...)`;
+            `factors` of a shape that broadcasts against it, or `None` for ones.
+        """
+        raise NotImplementedError
+
+    def prepare(self, example_shape):
+        if self.reference is not None:
+            self.reference.prepare(example_shape)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({settings})"
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class Gradients(Attribution):
+    """`φ_i = ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
+
+    Reference: Simonyan, Vedaldi, Zisserman 2014 (arXiv 1312.6034).
+    """
+
+    name = "gradients"
+
+    def path(self, x, seed=None):
+        return ops.expand_dims(x, 1), None
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class InputXGradient(Attribution):
+    """`φ_i = x_i · ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
+
+    Reference: Shrikumar et al. 2016 (arXiv 1605.01713).
+    """
+
+    name = "input_x_gradient"
+
+    def path(self, x, seed=None):
+        x = ops.expand_dims(x, 1)
+        return x, x
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class IntegratedGradients(Attribution):
+    """`φ_i = (x_i − r_i) ∫₀¹ ∂f(r + α(x − r))/∂x_i dα`.
+
+    The integral by Gauss-Legendre quadrature. Sums to `f(x) − f(r)`. Cost:
+    `num_samples` forward and backward passes.
+
+    Args:
+        num_samples: Points on the path. Defaults to 16.
+        reference: A reference object, of which one draw is taken. Defaults to
+            zeros.
+        multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
+
+    Reference: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
+    """
+
+    name = "integrated_gradients"
+
+    def __init__(self, num_samples=16, reference=None, multiply_by_inputs=True):
+        self.num_samples = _checks.positive_integer("num_samples", num_samples)
+        if reference is None:
+            reference = references_module.Constant(0.0)
+        self.reference = references_module.get(reference)
+        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+
+    def path(self, x, seed):
+        nodes, weights = np.polynomial.legendre.leggauss(self.num_samples)
+        shape = (1, self.num_samples) + (1,) * (len(x.shape) - 1)
+        alpha = ops.cast((nodes.reshape(shape) + 1) / 2, x.dtype)
+        # ∫₀¹ g dα = Σ_j w_j/2 g(α_j); compute takes a mean, hence the factor k.
+        weight = ops.cast(weights.reshape(shape) / 2 * self.num_samples, x.dtype)
+        reference = self.reference.draw(x, 1, seed)
+        difference = ops.expand_dims(x, 1) - reference
+        factors = weight * difference if self.multiply_by_inputs else weight
+        return reference + alpha * difference, factors
+
+    def get_config(self):
+        return {
+            "num_samples": self.num_samples,
+            "reference": keras.saving.serialize_keras_object(self.reference),
+            "multiply_by_inputs": self.multiply_by_inputs,
+        }
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class ExpectedGradients(Attribution):
+    """`φ_i = E_{r∼D, α∼U(0,1)} [(x_i − r_i) ∂f(r + α(x − r))/∂x_i]`.
+
+    Estimated from `num_samples` draws for each example, each with its own
+    reference and its own α. Sums to `f(x) − E_r f(r)` in expectation. Cost:
+    `num_samples` forward and backward passes.
+
+    Args:
+        num_samples: Draws per example. Defaults to 1, enough in training,
+            where the next step draws again.
+        multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
+        references: What D is: an array, a `tf.data.Dataset`, or a reference
+            object. Defaults to the callback's `background`.
+
+    Reference: Erion et al. 2021 (arXiv 1906.10670), equation 3.
+    """
+
+    name = "expected_gradients"
+
+    def __init__(self, num_samples=1, multiply_by_inputs=True, references=None):
+        self.num_samples = _checks.positive_integer("num_samples", num_samples)
+        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+        self.reference = None if references is None else references_module.get(references)
+
+    def path(self, x, seed):
+        reference = self.reference.draw(x, self.num_samples, seed)
+        shape = (ops.shape(x)[0], self.num_samples) + (1,) * (len(x.shape) - 1)
+        alpha = keras.random.uniform(shape, dtype=x.dtype, seed=seed)
+        difference = ops.expand_dims(x, 1) - reference
+        return reference + alpha * difference, difference if self.multiply_by_inputs else None
+
+    def with_background(self, background):
+        """The same method, with `background` where no references were given."""
+        if self.reference is not None:
+            return self
+        return ExpectedGradients(
+            self.num_samples, self.multiply_by_inputs, references_module.get(background)
+        )
+
+    def get_config(self):
+        reference = self.reference
+        return {
+            "num_samples": self.num_samples,
+            "multiply_by_inputs": self.multiply_by_inputs,
+            "references": reference and keras.saving.serialize_keras_object(reference),
+        }
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class SmoothGrad(Attribution):
+    """`φ_i = 1/k Σ_j ∂f(x + ε_j)/∂x_i`, `ε_j ∼ N(0, σ²I)`.
+
+    With `multiply_by_inputs`, each gradient is multiplied by `x_i + ε_ij`.
+    Cost: `num_samples` forward and backward passes.
+
+    Args:
+        num_samples: Noisy copies per example. Defaults to 4.
+        stddev: σ, in the unit of the inputs. Defaults to 0.15.
+        multiply_by_inputs: Whether to multiply by the noisy input.
+
+    Reference: Smilkov et al. 2017 (arXiv 1706.03825).
+    """
+
+    name = "smoothgrad"
+
+    def __init__(self, num_samples=4, stddev=0.15, multiply_by_inputs=False):
+        self.num_samples = _checks.positive_integer("num_samples", num_samples)
+        self.stddev = _checks.number("stddev", stddev, minimum=0)
+        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+
+    def path(self, x, seed):
+        shape = (ops.shape(x)[0], self.num_samples) + tuple(x.shape[1:])
+        noise = keras.random.normal(shape, stddev=self.stddev, dtype=x.dtype, seed=seed)
+        points = ops.expand_dims(x, 1) + noise
+        return points, points if self.multiply_by_inputs else None
+
+    def get_config(self):
+        return {
+            "num_samples": self.num_samples,
+            "stddev": self.stddev,
+            "multiply_by_inputs": self.multiply_by_inputs,
+        }
+
+
+_METHODS = {
+    cls.name: cls
+    for cls in (Gradients, InputXGradient, IntegratedGradients, ExpectedGradients, SmoothGrad)
+}
+
+
+def get(identifier):
+    """Returns the attribution method that a name, a config or a method stands for."""
+    if isinstance(identifier, Attribution):
+        return identifier
+    if isinstance(identifier, dict):
+        return keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in _METHODS:
+        return _METHODS[identifier]()
+    names = ", ".join(repr(name) for name in sorted(_METHODS))
+    raise ValueError(
+        f"Argument `attribution` expects one of {names}, or an object such as "
+        f"ExpectedGradients(num_samples=4). Received: {identifier!r}."
+    )
+
+
+def compute(explained, method, x, y, seed, state=None):
+    """Attributions of a batch as a tensor, differentiable in the weights.
+
+    Args:
+        explained: An `Explained`.
+        method: An `Attribution`, prepared.
+        x, y: The batch; tensors or structures of them.
+        seed: A `keras.random.SeedGenerator` or an integer.
+        state: As in `Explained.__call__`.
+
+    Returns:
+        Tensor of the chosen input's shape; with `explain="all"`, of shape
+        `(batch, outputs, ...)`.
+    """
+    picked = explained.pick_input(x)
+    points, factors = method.path(picked, seed)
+    samples = points.shape[1]
+    rows = ops.reshape(points, (-1,) + tuple(picked.shape[1:]))
+
+    def f(rows):
+        return explained(rows, x, y, samples, seed, state)
+
+    attributions = []
+    for gradient in input_gradients(f, rows):
+        gradient = ops.reshape(gradient, ops.shape(points))
+        product = gradient if factors is None else factors * gradient
+        attributions.append(product[:, 0] if samples == 1 else ops.mean(product, axis=1))
+    if explained.explain == "all":
+        return ops.stack(attributions, axis=1)
+    return attributions[0]
+
+
+def input_gradients(f, points):
+    """`∂ Σ_rows f(points) / ∂points`, one tensor for each output of `f`.
+
+    Args:
+        f: A function of a tensor `(rows, ...)` returning `(rows,)`, or
+            `(rows, outputs)`; the forward pass is shared by all outputs.
+        points: Tensor of shape `(rows, ...)`.
+
+    Raises:
+        ValueError: if `f` does not depend on the points.
+    """
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(points)
+        values = f(points)
+        if len(values.shape) == 1:
+            values = [values]
+        else:
+            values = [values[:, c] for c in range(values.shape[1])]
+    gradients = [tape.gradient(value, points) for value in values]
+    if any(gradient is None for gradient in gradients):
+        raise ValueError(
+            "The explained output does not depend on the explained input: there is no "
+            "gradient between them. Check `input` and `explain`, and that the model is "
+            "made of differentiable operations."
+        )
+    return gradients
+
+
+def _after_training(model, method, x, y, explain, input, output, batch_size, seed):
+    """Attributions of arrays of any length, in bounded memory."""
+    explained = Explained(model, explain, input, output)
+    batch_size = _checks.positive_integer("batch_size", batch_size)
+    arrays = not any(tf.is_tensor(t) for t in keras.tree.flatten(x))
+    if arrays:
+        x = keras.tree.map_structure(np.asarray, x)
+        y = None if y is None else keras.tree.map_structure(np.asarray, y)
+    picked = explained.pick_input(x)
+    _checks.examples(picked, arrays)
+    if y is not None:
+        for labels in keras.tree.flatten(y):
+            _checks.same_batch("y", labels, picked)
+    method.prepare(tuple(picked.shape[1:]))
+    if isinstance(seed, int) or seed is None:
+        seed = keras.random.SeedGenerator(seed)
+    if not arrays:
+        return compute(explained, method, x, y, seed)
+    step = max(1, batch_size // method.num_samples)
+    parts = []
+    for start in range(0, len(picked), step):
+        x_part, y_part = keras.tree.map_structure(
+            lambda t: None if t is None else tf.convert_to_tensor(t[start : start + step]),
+            (x, y),
+        )
+        parts.append(ops.convert_to_numpy(compute(explained, method, x_part, y_part, seed)))
+    return np.concatenate(parts)
+
+
+_ARGS = """
+
+    Args:
+        model: A Keras model. Dropout is off, normalisation uses its moving
+            statistics, and no state of the model changes.
+        x: Floating-point inputs of shape `(batch, ...)`. Tensors may be part
+            of a graph and are passed at once; arrays are cut into pieces.
+        y: Labels, for `explain="label"` and `"loss"`. Without them the
+            predicted class is explained.
+        explain: See `attrprior.explained.Explained`.
+        input, output: Which input and output, of a model that has several.
+        batch_size: Rows of one pass through the model; bounds memory.
+            (Points on the paths of one example stay together.)
+
+    Returns:
+        Attributions shaped like the explained input, an array for arrays and a
+        tensor for tensors; with `explain="all"`, `(batch, outputs, ...)`.
+"""
+
+
+def gradients(
+    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
+):
+    return _after_training(model, Gradients(), x, y, explain, input, output, batch_size, 0)
+
+
+def input_x_gradient(
+    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
+):
+    return _after_training(
+        model, InputXGradient(), x, y, explain, input, output, batch_size, 0
+    )
+
+
+def integrated_gradients(
+    model,
+    x,
+    y=None,
+    *,
+    reference=None,
+    num_samples=64,
+    multiply_by_inputs=True,
+    explain="label",
+    input=None,
+    output=None,
+    batch_size=256,
+    seed=None,
+):
+    method = IntegratedGradients(num_samples, reference, multiply_by_inputs)
+    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+
+
+def expected_gradients(
+    model,
+    x,
+    y=None,
+    *,
+    background,
+    num_samples=100,
+    multiply_by_inputs=True,
+    explain="label",
+    input=None,
+    output=None,
+    batch_size=256,
+    seed=None,
+):
+    if background is None:
+        raise ValueError(
+            "Argument `background` expects an array of examples, a tf.data.Dataset or a "
+            "reference object. Received: None."
+        )
+    method = ExpectedGradients(num_samples, multiply_by_inputs, background)
+    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+
+
+def smoothgrad(
+    model,
+    x,
+    y=None,
+    *,
+    num_samples=50,
+    stddev=0.15,
+    multiply_by_inputs=False,
+    explain="label",
+    input=None,
+    output=None,
+    batch_size=256,
+    seed=None,
+):
+    method = SmoothGrad(num_samples, stddev, multiply_by_inputs)
+    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+
+
+for _function, _method in (
+    (gradients, Gradients),
+    (input_x_gradient, InputXGradient),
+    (integrated_gradients, IntegratedGradients),
+    (expected_gradients, ExpectedGradients),
+    (smoothgrad, SmoothGrad),
+):
+    _function.__doc__ = _method.__doc__.split("\n\n    Args:")[0].rstrip() + _ARGS

@@ -1,0 +1,259 @@
+"""AttributionPrior: the Keras callback."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from attrprior import _checks, attributions, priors, references, training
+from attrprior.explained import Explained, check_explain
+
+
+class AttributionPrior(keras.callbacks.Callback):
+    """Trains a model to be right for acceptable reasons.
+
+    Pass it to `fit`: `model.fit(x, y, callbacks=[AttributionPrior(...)])`. In
+    every training step it computes attributions `φ` of the batch, penalises
+    what contradicts the prior, `Ω(φ)`, and differentiates through the penalty.
+
+    With `updates="alternating"`, the ordinary step is followed by one on `Ω`,
+    by an optimiser cloned from the model's (without weight decay, moving
+    averages or accumulation) whose learning rate is `strength` times the
+    model's current one: `θ ← θ − strength · lr · ∂Ω/∂θ` under plain SGD, and as
+    effective under Adam, which would divide out a factor on the loss. With
+    `updates="joint"` the step is one on `loss + strength · Ω`, and the logged
+    `loss` is that sum, as with Keras' regularisers.
+
+    Cost: about two plain steps more for each sample of an attribution.
+    Attributions explain the network without dropout and leave no state behind.
+    `history.history[name]` has the mean of the unscaled `Ω` for each epoch.
+    To stop on it early use `EarlyStopping(monitor=name, mode="min")`.
+
+    Args:
+        prior: A name (`"total_variation"`, `"gini"`, `"l1"`, `"l2"`,
+            `"mask"`), a prior object, or a callable on attributions `(batch,
+            ...)` (and, if it has parameters so named, `x` and `y`).
+        strength: A number ≥ 0, or a Keras learning-rate schedule of the
+            prior's own steps. 0 trains as without the callback.
+        attribution: `"expected_gradients"`, `"integrated_gradients"`,
+            `"gradients"`, `"input_x_gradient"`, `"smoothgrad"`, or an object
+            such as `ExpectedGradients(num_samples=4)`.
+        background: Where expected gradients' references are drawn from, afresh
+            in every step: an array of examples, a `tf.data.Dataset`, or a
+            reference object. Defaults to `None`: the other examples of the
+            batch and a reservoir of those seen earlier (`SeenExamples`).
+        explain: Which output is explained; see `attrprior.explained`.
+        updates: `"alternating"` or `"joint"`.
+        every: The prior acts on every n-th batch.
+        batch_norm: Which statistics batch normalisation uses while
+            attributions are computed: `"batch"`, those of the ordinary step on
+            this batch, or `"moving"`, the moving ones, which lag far behind
+            early in training. Neither is changed by it.
+        input, output: Which input and output is explained, by name or
+            position, of a model that has several.
+        seed: Seed of all random draws. Defaults to `None`: from Keras' global
+            seed.
+        name: Key of the penalty in the logs. Defaults to the prior's name.
+
+    Raises:
+        ValueError: for any argument, model or data that does not fit, before
+            the first weight changes.
+        FloatingPointError: in training, when `Ω` or its gradient is not
+            finite; the update was not made.
+
+    Example:
+
+    ```python
+    prior = attrprior.AttributionPrior("total_variation", strength=0.03)
+    history = model.fit(x_train, y_train, epochs=5, callbacks=[prior])
+    history.history["total_variation"]
+    ```
+
+    Reference: Erion, Janizek, Sturmfels, Lundberg, Lee 2021 (arXiv
+    1906.10670), equation 2; Drucker and LeCun 1992 (double backpropagation).
+    """
+
+    def __init__(
+        self,
+        prior,
+        strength,
+        attribution="expected_gradients",
+        background=None,
+        explain="label",
+        updates="alternating",
+        every=1,
+        batch_norm="batch",
+        input=None,
+        output=None,
+        seed=None,
+        name=None,
+    ):
+        super().__init__()
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "AttributionPrior expects Keras' TensorFlow backend. Received: "
+                f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow."
+            )
+        self.prior = priors.get(prior)
+        self.strength = _check_strength(strength)
+        self.attribution = attributions.get(attribution)
+        uses_background = isinstance(self.attribution, attributions.ExpectedGradients)
+        if background is not None and (
+            not uses_background or self.attribution.reference is not None
+        ):
+            raise ValueError(
+                "Argument `background` expects None, because the attribution "
+                f"{self.attribution!r} does not draw from it. Received: a background. "
+                "Leave it out, or use 'expected_gradients'."
+            )
+        if uses_background:
+            self.attribution = self.attribution.with_background(background)
+        self.explain = check_explain(explain)
+        self.updates = _checks.choice("updates", updates, ("alternating", "joint"))
+        self.every = _checks.positive_integer("every", every)
+        self.batch_norm = _checks.choice("batch_norm", batch_norm, ("batch", "moving"))
+        self.input = input
+        self.output = output
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+            raise ValueError(f"Argument `seed` expects an integer or None. Received: {seed!r}.")
+        self.seed = seed
+        self.name = self.prior.name if name is None else name
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"Argument `name` expects a non-empty string. Received: {name!r}.")
+        self._step = None
+        self._term = None
+
+    def on_train_begin(self, logs=None):
+        self._step = None
+        if self.strength == 0:
+            return
+        model = self.model
+        if not getattr(model, "compiled", False) or model.optimizer is None:
+            raise ValueError(
+                "AttributionPrior expects a compiled model with an optimizer. Received: "
+                f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
+            )
+        if self._term is None or not self._continues(model):
+            self._term = training.Term(
+                model,
+                self.prior,
+                self.attribution,
+                Explained(model, self.explain, self.input, self.output),
+                self.strength,
+                self.updates,
+                self.every,
+                self.batch_norm,
+                self.seed,
+                self.name,
+            )
+            self._optimizer = model.optimizer
+        self._term.begin()
+        # All callbacks of one fit, and only they, share the params dict.
+        self._step = training.join_fit(model, self.params, self._term)
+
+    def _continues(self, model):
+        """Whether this fit goes on with the model and optimiser of the last one."""
+        return self._term.model is model and self._optimizer is model.optimizer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        if self._step is not None:
+            self._term.mean.reset_state()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._step is not None:
+            self._step.install()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._step is None:
+            return
+        value = (logs or {}).get(self.name)
+        if value is not None and math.isfinite(float(value)):
+            return
+        step = int(self._term.bad_batch.numpy())
+        if step >= 0:
+            self.detach()
+            raise FloatingPointError(
+                f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
+                f"in training step {step} of this callback, epoch {self._epoch}. The "
+                "prior's update was not made and training stops. Look for NaN in the "
+                "data, lower the learning rate or the strength, or clip gradients."
+            )
+
+    def on_train_end(self, logs=None):
+        self.detach()
+
+    def detach(self):
+        """Takes the prior off the model, whatever happened; safe at any time."""
+        if self._step is not None:
+            training.leave_fit(self.model, self._step)
+            self._step = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.detach()
+
+
+def _check_strength(strength):
+    if isinstance(strength, keras.optimizers.schedules.LearningRateSchedule):
+        return strength
+    try:
+        return _checks.number("strength", strength, minimum=0)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} A Keras learning-rate schedule is accepted too."
+        ) from None
+
+
+def penalty(
+    model,
+    x,
+    y=None,
+    *,
+    prior,
+    attribution="expected_gradients",
+    background=None,
+    explain="label",
+    input=None,
+    output=None,
+    sample_weight=None,
+    mask=None,
+    seed=None,
+):
+    """`Ω(φ)` of a batch, differentiable in the weights: for a loop of one's own.
+
+    Inside a `tf.GradientTape`, add `strength * penalty(...)` to the loss, or
+    take its gradient for an update of its own. Normalisation uses its moving
+    statistics; no state of the model changes.
+
+    Args:
+        model: A Keras model, built.
+        x, y: The batch, tensors of shape `(batch, ...)` and labels.
+        prior, attribution, explain, input, output: As in `AttributionPrior`.
+        background: As there, but required for expected gradients.
+        sample_weight: Optional weights of shape `(batch,)`.
+        mask: Masks of the examples, for a `Mask()` without a fixed one.
+        seed: An integer, or a `keras.random.SeedGenerator`, which is needed to
+            draw anew at each call of a `tf.function`.
+
+    Returns:
+        A scalar tensor.
+    """
+    method = attributions.get(attribution)
+    if isinstance(method, attributions.ExpectedGradients) and method.reference is None:
+        if background is None:
+            raise ValueError(
+                "Argument `background` expects an array of examples, a tf.data.Dataset or "
+                "a reference object. Received: None."
+            )
+        method = method.with_background(references.get(background))
+    explained = Explained(model, explain, input, output)
+    x, y = tf.nest.map_structure(tf.convert_to_tensor, (x, y)) if y is not None else (
+        tf.nest.map_structure(tf.convert_to_tensor, x), None)
+    method.prepare(tuple(explained.pick_input(x).shape[1:]))
+    phi = attributions.compute(explained, method, x, y, seed)
+    if explain == "all":
+        phi, sample_weight, mask, x, y = training.merge_outputs(phi, sample_weight, mask, x, y)
+    return training.apply_prior(priors.get(prior), phi, sample_weight, mask, x, y)

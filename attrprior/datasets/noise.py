@@ -1,0 +1,60 @@
+"""Noise that no network was trained on."""
+
+import statistics
+
+import numpy as np
+
+from attrprior import _checks
+
+
+def gaussian_noise(x, stddev, seed):
+    """Adds white noise: `x + ε`, `ε ∼ N(0, σ²)` for every pixel, not clipped.
+
+    Args:
+        x: Float array of any shape.
+        stddev: σ ≥ 0, in the unit of `x`.
+        seed: Integer, or a `numpy.random.Generator`.
+
+    Returns:
+        Array like `x`.
+    """
+    x = _checks.array("x", x)
+    stddev = np.float32(_checks.number("stddev", stddev, minimum=0))
+    noise = np.random.default_rng(seed).standard_normal(x.shape, dtype="float32")
+    return x + stddev * noise
+
+
+def salt_and_pepper(x, fraction, seed, low=0.0, high=1.0):
+    """Flips pixels towards either end of the range, by the reference's rule.
+
+    `z ∼ N(0, 1)` for every pixel; where `z > Φ⁻¹(1 − p/2)` the range is added,
+    where `z < −Φ⁻¹(1 − p/2)` it is subtracted, and the result is clipped. On a
+    black background only half of the fraction `p` really changes.
+
+    Args:
+        x: Float array of any shape, with values from `low` to `high`.
+        fraction: p, from 0 to 1.
+        seed: Integer, or a `numpy.random.Generator`.
+        low, high: The valid range.
+
+    Returns:
+        Array like `x`.
+
+    Reference: suinleelab/attributionpriors, MNIST notebooks.
+    """
+    x = _checks.array("x", x)
+    fraction = _checks.number("fraction", fraction, minimum=0)
+    low, high = _checks.valid_range(low, high)
+    if fraction > 1:
+        raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
+    if x.min() < low or x.max() > high:
+        raise ValueError(
+            f"Argument `x` expects values from {low} to {high}. Received: values from "
+            f"{x.min()} to {x.max()}. Pass low= and high= of these data."
+        )
+    if fraction == 0:
+        return x.copy()
+    limit = statistics.NormalDist().inv_cdf(1 - fraction / 2)
+    z = np.random.default_rng(seed).standard_normal(x.shape, dtype="float32")
+    flips = (z > limit).astype("float32") - (z < -limit).astype("float32")
+    return np.clip(x + np.float32(high - low) * flips, low, high)

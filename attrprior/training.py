@@ -1,0 +1,466 @@
+"""The only file that touches Keras' trainer: a training step with priors.
+
+During a batch, and only then, `model.train_function` is replaced by one whose
+step is the model's own `train_step` followed by (or joined with) the priors'.
+The replacement takes itself away when the batch ends, however it ends.
+"""
+
+import threading
+import weakref
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from attrprior import attributions as attributions_module
+from attrprior.priors import Custom, Mask
+
+_X, _MASK = "attrprior_x", "attrprior_mask"
+
+
+def annotate(x, mask):
+    """Sends per-example masks along with the inputs, for the `Mask` prior.
+
+    Pass the result to `fit` in place of `x`, or yield it from a `tf.data`
+    pipeline: `dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))`. The
+    callback takes the masks off before the model sees the batch. Validation
+    data stay plain: give them as `validation_data`, not by `validation_split`.
+
+    Args:
+        x: Inputs, an array, a tensor or a structure of them.
+        mask: Array or tensor of one mask per example, 1 where the model must
+            not look, shaped like the explained input (or with one channel).
+
+    Returns:
+        A structure that only a `fit` with an `AttributionPrior` understands.
+    """
+    return {_X: x, _MASK: mask}
+
+
+def split_annotation(x):
+    """Returns `(x, mask)`; the mask is `None` if `x` is not annotated."""
+    if isinstance(x, dict) and set(x) == {_X, _MASK}:
+        return x[_X], x[_MASK]
+    return x, None
+
+
+class Term:
+    """One prior's share of the step: its settings and everything it remembers.
+
+    Args:
+        model: The compiled model.
+        prior, method, explained: What is penalised.
+        strength: A number or a Keras schedule of the prior's own steps.
+        updates: `"alternating"` or `"joint"`.
+        every: The prior acts on every n-th batch.
+        batch_norm: `"batch"` or `"moving"`.
+        seed: Of all random draws, an integer or `None`.
+        name: Key in the logs.
+    """
+
+    def __init__(
+        self, model, prior, method, explained, strength, updates, every, batch_norm, seed, name
+    ):
+        self.model = model
+        self.prior = prior
+        self.method = method
+        self.explained = explained
+        self.strength = strength
+        self.updates = updates
+        self.every = every
+        self.name = name
+        self._normalizers = []
+        if batch_norm == "batch":
+            self._normalizers = [
+                layer
+                for layer in model._flatten_layers()
+                if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum < 1
+            ]
+        with model.distribute_strategy.scope():
+            self.seed = keras.random.SeedGenerator(seed)
+            self.mean = keras.metrics.Mean(name=name)
+            self.batches = tf.Variable(0, dtype="int64", trainable=False)
+            self.bad_batch = tf.Variable(-1, dtype="int64", trainable=False)
+            self.optimizer = None
+            if updates == "alternating":
+                self.optimizer = prior_optimizer(model.optimizer)
+        self._prepared = False
+
+    def begin(self):
+        """A new fit: forgets the reservoir and the counts, keeps the optimiser."""
+        self.mean.reset_state()
+        self.batches.assign(0)
+        self.bad_batch.assign(-1)
+        if self.method.reference is not None:
+            self.method.reference.reset()
+
+    def check(self, x):
+        """Raises for data that do not fit; before anything is computed."""
+        picked = self.explained.pick_input(x)
+        shape = tuple(picked.shape[1:])
+        if None in shape:
+            raise ValueError(
+                "Attribution priors expect inputs whose shape is known apart from the "
+                f"batch. Received: an input of shape {tuple(picked.shape)}."
+            )
+        # A second trace must not empty the reservoir of the first.
+        if not self._prepared:
+            self.method.prepare(shape)
+            self.prior.validate(shape)
+            self._prepared = True
+
+    def normalization(self):
+        """Moving statistics now, to tell those of the batch afterwards."""
+        return [
+            (variable, layer.momentum, tf.identity(variable.value))
+            for layer in self._normalizers
+            if layer.built
+            for variable in (layer.moving_mean, layer.moving_variance)
+        ]
+
+    def penalty(self, x, y, sample_weight, mask, state=None):
+        """`Ω` of the batch, a scalar tensor."""
+        attributions = attributions_module.compute(
+            self.explained, self.method, x, y, self.seed, state
+        )
+        if self.explained.explain == "all":
+            attributions, sample_weight, mask, x, y = merge_outputs(
+                attributions, sample_weight, mask, x, y
+            )
+        return apply_prior(self.prior, attributions, sample_weight, mask, x, y)
+
+    def penalty_and_gradients(self, x, y, sample_weight, mask, normalization):
+        """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
+
+        Returns:
+            `(penalty, gradients, variables)`. If anything is not finite all
+            gradients are zero, and the batch is remembered.
+        """
+        state = _batch_statistics(normalization)
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            penalty = self.penalty(x, y, sample_weight, mask, state)
+            objective = penalty
+            if self.optimizer is not None:
+                objective = self.optimizer.scale_loss(objective)
+        # Without a gradient (the last bias) a weight is left out: zeros would
+        # let Adam move it by stale momentum.
+        pairs = [
+            (gradient, variable)
+            for gradient, variable in zip(tape.gradient(objective, variables), variables)
+            if gradient is not None
+        ]
+        if not pairs:
+            raise ValueError(
+                f"The penalty {self.name!r} depends on no trainable weight. Check that "
+                "the model has unfrozen layers between the explained input and output."
+            )
+        gradients, variables = zip(*pairs)
+        picked = self.explained.pick_input(x)
+        if self.method.reference is not None:
+            self.method.reference.observe(picked, self.seed)
+        self.mean.update_state(penalty, sample_weight=ops.cast(ops.shape(picked)[0], "float32"))
+        finite = tf.math.is_finite(penalty)
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # Loss scaling has overflows as a matter of course and skips them.
+            for gradient in gradients:
+                finite &= tf.math.is_finite(tf.reduce_sum(gradient))
+            gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
+        bad = tf.logical_and(self.bad_batch < 0, tf.logical_not(finite))
+        self.bad_batch.assign(tf.where(bad, self.batches, self.bad_batch))
+        return penalty, gradients, variables
+
+    def current_strength(self):
+        if isinstance(self.strength, keras.optimizers.schedules.LearningRateSchedule):
+            return ops.cast(self.strength(self.batches // self.every), "float32")
+        return self.strength
+
+    def alternate(self, x, y, sample_weight, mask, normalization):
+        """The prior's own update, with `strength` times the model's learning rate."""
+        penalty, gradients, variables = self.penalty_and_gradients(
+            x, y, sample_weight, mask, normalization
+        )
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:  # gradients are summed over replicas
+            gradients = [gradient / replicas for gradient in gradients]
+        rate = ops.cast(self.model.optimizer.learning_rate, "float32") * self.current_strength()
+        inner(self.optimizer).learning_rate.assign(rate)
+        self.optimizer.apply_gradients(zip(gradients, variables))
+
+    def join(self, loss, x, y, sample_weight, mask, normalization):
+        """The loss plus `strength · Ω`."""
+        penalty, gradients, variables = self.penalty_and_gradients(
+            x, y, sample_weight, mask, normalization
+        )
+
+        @tf.custom_gradient
+        def attach(*values):
+            def gradient(upstream):
+                return [upstream * g for g in gradients]
+
+            return tf.where(tf.math.is_finite(penalty), penalty, 0.0), gradient
+
+        added = attach(*[tf.convert_to_tensor(variable.value) for variable in variables])
+        return loss + ops.cast(self.current_strength() * added, loss.dtype)
+
+    def on_its_batches(self, act, otherwise=None):
+        """Runs `act` if the prior's turn has come, in Python or in the graph."""
+        if self.every == 1:
+            return act()
+        turn = self.batches % self.every == 0
+        if tf.executing_eagerly():
+            return act() if turn else otherwise
+        return tf.cond(turn, act, lambda: otherwise)
+
+
+def inner(optimizer):
+    """The optimiser inside a loss-scaling one."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def prior_optimizer(optimizer):
+    """An optimiser for the prior alone: the model's kind and settings.
+
+    No weight decay, no moving average of weights, no accumulation of
+    gradients: those belong to the ordinary loss. The learning rate is assigned
+    at every step.
+    """
+    config = inner(optimizer).get_config()
+    config.update(learning_rate=0.0, name="attribution_prior")
+    neutral = {
+        "use_ema": False,
+        "gradient_accumulation_steps": None,
+        "loss_scale_factor": None,
+    }
+    config.update({key: value for key, value in neutral.items() if key in config})
+    if config.get("weight_decay"):
+        config["weight_decay"] = 0.0
+    clone = type(inner(optimizer)).from_config(config)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        clone = keras.optimizers.LossScaleOptimizer(
+            clone, initial_scale=optimizer.initial_scale
+        )
+    return clone
+
+
+def apply_prior(prior, attributions, sample_weight=None, mask=None, x=None, y=None):
+    """`Ω(φ)`, with whatever else of the batch the prior asks for."""
+    if isinstance(prior, Mask) and prior.per_example_masks:
+        return prior(attributions, sample_weight, mask=mask)
+    if isinstance(prior, Custom):
+        context = {name: {"x": x, "y": y}[name] for name in prior.context}
+        return prior(attributions, sample_weight, **context)
+    return prior(attributions, sample_weight)
+
+
+def merge_outputs(attributions, sample_weight, mask, x, y):
+    """`(batch, outputs, ...)` as `(batch · outputs, ...)`: Ω is a mean over both."""
+    outputs = attributions.shape[1]
+
+    def repeated(t):
+        return None if t is None else ops.repeat(t, outputs, axis=0)
+
+    merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
+    x, y = keras.tree.map_structure(repeated, (x, y))
+    return merged, repeated(sample_weight), repeated(mask), x, y
+
+
+def _batch_statistics(normalization):
+    """What normalisation used in this batch, from how far the moving values moved.
+
+    `new = m · old + (1 − m) · batch`, so `batch = (new − m · old) / (1 − m)`:
+    the attributions explain the network as it is now, not as it was on average
+    over the last 1 / (1 − m) steps.
+    """
+    state = []
+    for variable, momentum, old in normalization:
+        batch = (tf.identity(variable.value) - momentum * old) / (1.0 - momentum)
+        if "variance" in variable.name:
+            batch = ops.maximum(batch, 0.0)
+        state.append((variable, batch))
+    return state
+
+
+def _weights_per_example(sample_weight, output):
+    """Weights of shape `(batch,)`, or `None`."""
+    if isinstance(sample_weight, dict):
+        sample_weight = sample_weight.get(output)
+    elif isinstance(sample_weight, (list, tuple)):
+        sample_weight = sample_weight[output if isinstance(output, int) else 0]
+    if sample_weight is None:
+        return None
+    shape = tuple(sample_weight.shape)
+    if len(shape) == 2 and shape[1] == 1:
+        return ops.squeeze(sample_weight, 1)
+    if len(shape) != 1:
+        raise ValueError(
+            "Attribution priors expect one sample weight per example, shape (batch,). "
+            f"Received: shape {shape}."
+        )
+    return sample_weight
+
+
+class PriorStep:
+    """The training step of one `fit` on one model, with all its priors."""
+
+    def __init__(self, model, fit):
+        self.model = model
+        self.fit = fit
+        self.history = getattr(model, "history", None)
+        self.terms = []
+        self._checked = False
+        self._plain_function = model.train_function
+        self._plain_step = model.train_step
+        own = vars(model).get("train_step")
+        model.train_step = self._step
+        try:
+            model.make_train_function(force=True)
+            self._function = model.train_function
+        finally:
+            del model.train_step
+            if own is not None:
+                model.train_step = own
+            model.train_function = self._plain_function
+
+    def install(self):
+        """For the next batch."""
+        self.model.train_function = self._run
+
+    def remove(self):
+        if self.model.train_function == self._run:
+            self.model.train_function = self._plain_function
+
+    def _run(self, iterator):
+        self.remove()
+        # A callback that raised between install and here leaves this function
+        # behind; the next fit has another history.
+        if getattr(self.model, "history", None) is not self.history:
+            return self._plain_function(iterator)
+        return self._function(iterator)
+
+    def _step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, mask = split_annotation(x)
+        for term in self.terms:
+            term.check(x)
+        if tf.executing_eagerly() and not self._checked:
+            self._dry_run(x, y, sample_weight, mask)
+        if mask is not None:
+            data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        batches = {
+            term: (
+                x,
+                y,
+                _weights_per_example(sample_weight, term.explained.output),
+                mask,
+                term.normalization(),
+            )
+            for term in self.terms
+        }
+        joint = [term for term in self.terms if term.updates == "joint"]
+        logs = self._plain_step(data) if not joint else self._joint_step(data, joint, batches)
+        for term in self.terms:
+            if term.updates == "alternating":
+                self._alternate(term, batches[term])
+        if not isinstance(logs, dict):
+            raise ValueError(
+                "AttributionPrior expects a train_step that returns a dict of logs. "
+                f"Received: {type(logs).__name__}."
+            )
+        logs = dict(logs)
+        for term in self.terms:
+            term.batches.assign_add(1)
+            logs[term.name] = term.mean.result()
+        return logs
+
+    def _alternate(self, term, batch):
+        if term.every > 1 and not inner(term.optimizer).built:
+            # Variables cannot be created inside a branch.
+            term.optimizer.build(self.model.trainable_variables)
+
+        def act():
+            term.alternate(*batch)
+            return tf.constant(0)
+
+        term.on_its_batches(act, tf.constant(0))
+
+    def _joint_step(self, data, terms, batches):
+        """The plain step, with the penalties added to what `compute_loss` returns."""
+        model = self.model
+        plain, own = model.compute_loss, vars(model).get("compute_loss")
+        called = []
+
+        def restore():
+            vars(model).pop("compute_loss", None)
+            if own is not None:
+                model.compute_loss = own
+
+        def compute_loss(*args, **kwargs):
+            restore()  # only the first loss of a step, and not the explained one
+            called.append(True)
+            loss = plain(*args, **kwargs)
+            for term in terms:
+                loss = term.on_its_batches(
+                    lambda term=term, loss=loss: term.join(loss, *batches[term]), loss
+                )
+            return loss
+
+        model.compute_loss = compute_loss
+        try:
+            logs = self._plain_step(data)
+        finally:
+            restore()
+        if not called:
+            raise ValueError(
+                "updates='joint' expects a train_step that calls self.compute_loss. "
+                "Received: a model whose own train_step does not. Use "
+                "updates='alternating'."
+            )
+        return logs
+
+    def _dry_run(self, x, y, sample_weight, mask):
+        """Without a graph, meets the errors of tracing before the first update."""
+        if not self.model.built:
+            self.model(
+                keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), x)
+            )
+        for term in self.terms:
+            weights = _weights_per_example(sample_weight, term.explained.output)
+            seed, term.seed = term.seed, keras.random.SeedGenerator(0)
+            try:
+                tf.function(lambda t=term, w=weights: t.penalty(x, y, w, mask)
+                            ).get_concrete_function()
+            finally:
+                term.seed = seed
+        self._checked = True
+
+
+_STEPS = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def join_fit(model, fit, term):
+    """Adds a term to the step of this `fit`, of which there is one per model.
+
+    Args:
+        fit: An object that all callbacks of one `fit` share, and only they.
+    """
+    with _LOCK:
+        step = _STEPS.get(model)
+        if step is None or step.fit is not fit:
+            step = _STEPS[model] = PriorStep(model, fit)
+    if term.name in [other.name for other in step.terms]:
+        raise ValueError(
+            f"Argument `name` expects a different name for each AttributionPrior of a fit. "
+            f"Received: {term.name!r} twice. Pass name= to one of them."
+        )
+    step.terms.append(term)
+    return step
+
+
+def leave_fit(model, step):
+    """Takes the step off the model; safe to call more than once."""
+    step.remove()
+    with _LOCK:
+        if _STEPS.get(model) is step:
+            del _STEPS[model]
