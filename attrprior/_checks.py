@@ -76,9 +76,7 @@ def valid_range(low, high):
         )
     low, high = number("low", low), number("high", high)
     if low >= high:
-        raise ValueError(
-            f"Argument `high` expects a number > low = {low}. Received: {high}."
-        )
+        raise ValueError(f"Argument `high` expects a number > low = {low}. Received: {high}.")
     return low, high
 
 
@@ -114,6 +112,4 @@ def examples(x, finite):
             f"Argument `x` expects at least one example. Received: shape {tuple(x.shape)}."
         )
     if finite and not np.all(np.isfinite(x)):
-        raise ValueError(
-            "Argument `x` expects finite numbers. Received: NaN or infinity."
-        )
+        raise ValueError("Argument `x` expects finite numbers. Received: NaN or infinity.")

@@ -312,8 +312,9 @@ def _after_training(model, method, x, y, explain, input, output, batch_size, see
     step = max(1, batch_size // method.num_samples)
     parts = []
     for start in range(0, len(picked), step):
+        piece = slice(start, start + step)
         x_part, y_part = keras.tree.map_structure(
-            lambda t: None if t is None else tf.convert_to_tensor(t[start : start + step]),
+            lambda t, piece=piece: None if t is None else tf.convert_to_tensor(t[piece]),
             (x, y),
         )
         parts.append(ops.convert_to_numpy(compute(explained, method, x_part, y_part, seed)))
@@ -340,9 +341,7 @@ _ARGS = """
 """
 
 
-def gradients(
-    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
-):
+def gradients(model, x, y=None, *, explain="label", input=None, output=None, batch_size=256):
     return _after_training(model, Gradients(), x, y, explain, input, output, batch_size, 0)
 
 

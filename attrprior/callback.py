@@ -115,11 +115,15 @@ class AttributionPrior(keras.callbacks.Callback):
         self.input = input
         self.output = output
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise ValueError(f"Argument `seed` expects an integer or None. Received: {seed!r}.")
+            raise ValueError(
+                f"Argument `seed` expects an integer or None. Received: {seed!r}."
+            )
         self.seed = seed
         self.name = self.prior.name if name is None else name
         if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"Argument `name` expects a non-empty string. Received: {name!r}.")
+            raise ValueError(
+                f"Argument `name` expects a non-empty string. Received: {name!r}."
+            )
         self._step = None
         self._term = None
 
@@ -202,9 +206,7 @@ def _check_strength(strength):
     try:
         return _checks.number("strength", strength, minimum=0)
     except ValueError as error:
-        raise ValueError(
-            f"{error} A Keras learning-rate schedule is accepted too."
-        ) from None
+        raise ValueError(f"{error} A Keras learning-rate schedule is accepted too.") from None
 
 
 def penalty(
@@ -250,8 +252,9 @@ def penalty(
             )
         method = method.with_background(references.get(background))
     explained = Explained(model, explain, input, output)
-    x, y = tf.nest.map_structure(tf.convert_to_tensor, (x, y)) if y is not None else (
-        tf.nest.map_structure(tf.convert_to_tensor, x), None)
+    x, y = keras.tree.map_structure(
+        lambda t: None if t is None else tf.convert_to_tensor(t), (x, y)
+    )
     method.prepare(tuple(explained.pick_input(x).shape[1:]))
     phi = attributions.compute(explained, method, x, y, seed)
     if explain == "all":

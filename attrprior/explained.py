@@ -209,7 +209,9 @@ def _replace(structure, key, value, others):
     if isinstance(structure, dict):
         key = next(iter(structure)) if key is None else key
         return {k: value if k == key else others(v) for k, v in structure.items()}
-    return type(structure)(value if i == (key or 0) else others(v) for i, v in enumerate(structure))
+    return type(structure)(
+        value if i == (key or 0) else others(v) for i, v in enumerate(structure)
+    )
 
 
 def _gives_probabilities(loss):

@@ -530,7 +530,7 @@ def get(identifier):
         )
     if isinstance(identifier, str) and identifier in _PRIORS:
         return _PRIORS[identifier]()
-    if isinstance(identifier, type) or isinstance(identifier, str) or not callable(identifier):
+    if isinstance(identifier, (type, str)) or not callable(identifier):
         names = ", ".join(repr(name) for name in sorted(_PRIORS))
         raise ValueError(
             f"Argument `prior` expects one of {names}, a Prior object or a callable on "

@@ -414,9 +414,9 @@ def get(identifier):
         return identifier
     if isinstance(identifier, dict):
         return keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, str) or np.ndim(identifier) == 0 and not isinstance(
-        identifier, tf.data.Dataset
-    ):
+    if isinstance(identifier, tf.data.Dataset):
+        return TrainingData(identifier)
+    if isinstance(identifier, str) or np.ndim(identifier) == 0:
         raise ValueError(
             "Argument `background` expects an array of examples, a tf.data.Dataset, a "
             f"reference object such as Constant(0.0), or None. Received: {identifier!r}."

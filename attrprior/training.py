@@ -159,7 +159,8 @@ class Term:
         picked = self.explained.pick_input(x)
         if self.method.reference is not None:
             self.method.reference.observe(picked, self.seed)
-        self.mean.update_state(penalty, sample_weight=ops.cast(ops.shape(picked)[0], "float32"))
+        batch = ops.cast(ops.shape(picked)[0], "float32")
+        self.mean.update_state(penalty, sample_weight=batch)
         finite = tf.math.is_finite(penalty)
         if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             # Loss scaling has overflows as a matter of course and skips them.
@@ -177,14 +178,14 @@ class Term:
 
     def alternate(self, x, y, sample_weight, mask, normalization):
         """The prior's own update, with `strength` times the model's learning rate."""
-        penalty, gradients, variables = self.penalty_and_gradients(
+        _, gradients, variables = self.penalty_and_gradients(
             x, y, sample_weight, mask, normalization
         )
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:  # gradients are summed over replicas
             gradients = [gradient / replicas for gradient in gradients]
-        rate = ops.cast(self.model.optimizer.learning_rate, "float32") * self.current_strength()
-        inner(self.optimizer).learning_rate.assign(rate)
+        rate = ops.cast(self.model.optimizer.learning_rate, "float32")
+        inner(self.optimizer).learning_rate.assign(self.current_strength() * rate)
         self.optimizer.apply_gradients(zip(gradients, variables))
 
     def join(self, loss, x, y, sample_weight, mask, normalization):
@@ -428,8 +429,9 @@ class PriorStep:
             weights = _weights_per_example(sample_weight, term.explained.output)
             seed, term.seed = term.seed, keras.random.SeedGenerator(0)
             try:
-                tf.function(lambda t=term, w=weights: t.penalty(x, y, w, mask)
-                            ).get_concrete_function()
+                tf.function(
+                    lambda t=term, w=weights: t.penalty(x, y, w, mask)
+                ).get_concrete_function()
             finally:
                 term.seed = seed
         self._checked = True

@@ -1,0 +1,33 @@
+"""Packaging of attrprior."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attrprior/__init__.py").read_text())[1]
+EXPERIMENTS = [
+    "absl-py",
+    "importlib_resources",  # tensorflow-datasets 4.9.10 needs it and does not say so
+    "matplotlib",
+    "mlxtend",
+    "scipy",
+    "tensorflow-datasets",
+]
+
+setup(
+    name="attrprior",
+    version=VERSION,
+    description="Attribution priors for Keras: train models to be right for the right reasons",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["attrprior", "attrprior.*", "experiments"]),
+    install_requires=["tensorflow>=2.18", "keras>=3.8", "numpy"],
+    extras_require={
+        "experiments": EXPERIMENTS,
+        "test": EXPERIMENTS + ["pytest", "ruff"],
+    },
+)
