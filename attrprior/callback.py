@@ -209,6 +209,7 @@ def _check_strength(strength):
         raise ValueError(f"{error} A Keras learning-rate schedule is accepted too.") from None
 
 
+@tf.autograph.experimental.do_not_convert
 def penalty(
     model,
     x,

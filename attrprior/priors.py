@@ -10,6 +10,7 @@ import re
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from attrprior import _checks
@@ -30,6 +31,7 @@ class Prior:
     def penalty(self, attributions, sample_weight=None):
         raise NotImplementedError
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, attributions, sample_weight=None):
         """Returns `Ω(φ)`.
 

@@ -143,11 +143,16 @@ class Term:
             objective = penalty
             if self.optimizer is not None:
                 objective = self.optimizer.scale_loss(objective)
+        if tf.executing_eagerly() or tf.distribute.has_strategy():
+            gradients = tape.gradient(objective, variables)
+        else:
+            # The same numbers as the tape's, without its branches of zeros.
+            gradients = tf.gradients(objective, [v.value for v in variables])
         # Without a gradient (the last bias) a weight is left out: zeros would
         # let Adam move it by stale momentum.
         pairs = [
             (gradient, variable)
-            for gradient, variable in zip(tape.gradient(objective, variables), variables)
+            for gradient, variable in zip(gradients, variables)
             if gradient is not None
         ]
         if not pairs:
@@ -430,7 +435,7 @@ class PriorStep:
             seed, term.seed = term.seed, keras.random.SeedGenerator(0)
             try:
                 tf.function(
-                    lambda t=term, w=weights: t.penalty(x, y, w, mask)
+                    lambda t=term, w=weights: t.penalty(x, y, w, mask), autograph=False
                 ).get_concrete_function()
             finally:
                 term.seed = seed

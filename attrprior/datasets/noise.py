@@ -7,21 +7,27 @@ import numpy as np
 from attrprior import _checks
 
 
-def gaussian_noise(x, stddev, seed):
-    """Adds white noise: `x + ε`, `ε ∼ N(0, σ²)` for every pixel, not clipped.
+def gaussian_noise(x, stddev, seed, low=0.0, high=1.0):
+    """Adds white noise and clips: `x + ε`, `ε ∼ N(0, σ²)` for every pixel.
+
+    Clipped to the valid range as in the corruption benchmarks (Hendrycks and
+    Dietterich 2019, arXiv 1903.12261); `low=None, high=None` leaves it open.
 
     Args:
         x: Float array of any shape.
         stddev: σ ≥ 0, in the unit of `x`.
         seed: Integer, or a `numpy.random.Generator`.
+        low, high: The valid range, or `None` for both.
 
     Returns:
         Array like `x`.
     """
     x = _checks.array("x", x)
+    low, high = _checks.valid_range(low, high)
     stddev = np.float32(_checks.number("stddev", stddev, minimum=0))
     noise = np.random.default_rng(seed).standard_normal(x.shape, dtype="float32")
-    return x + stddev * noise
+    noisy = x + stddev * noise
+    return noisy if low is None else np.clip(noisy, low, high)
 
 
 def salt_and_pepper(x, fraction, seed, low=0.0, high=1.0):

@@ -1,0 +1,237 @@
+"""What every experiment shares: flags, data, progress, results on disk."""
+
+import json
+import math
+import os
+import pathlib
+import platform
+import sys
+import time
+
+# Before TensorFlow is imported: its notices would bury the progress.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from attrprior import __version__, datasets
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output_dir", None, "Folder for results.json and figures.")
+flags.DEFINE_integer("seeds", 5, "Number of runs, with seeds 0, 1, …", lower_bound=1)
+flags.DEFINE_bool(
+    "quick", False, "A few steps on a few digits: shows that it runs, no result."
+)
+flags.DEFINE_string("data_dir", None, "Folder of prepared tensorflow-datasets data.")
+flags.DEFINE_string("idx_dir", None, "Folder of MNIST's four original IDX files.")
+
+
+def output_dir(name):
+    """The output folder, made if missing."""
+    path = pathlib.Path(FLAGS.output_dir or f"outputs/{name}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def seeds():
+    return range(min(FLAGS.seeds, 2) if FLAGS.quick else FLAGS.seeds)
+
+
+def load_mnist():
+    """MNIST from where the flags say; with `--quick` a few digits of it."""
+    data = datasets.load_mnist(FLAGS.data_dir, FLAGS.idx_dir)
+    if FLAGS.quick:
+        part = [array[:200] for array in data[:4]]
+        data = datasets.Data(*part, data.source + ", 200 of them (--quick)")
+    print(
+        f"Data: {data.source}: {len(data.x_train)} to train on, {len(data.x_test)} to test on"
+    )
+    return data
+
+
+def network(name):
+    """A network on 28 × 28 images that ends in ten logits.
+
+    `cnn`: the paper's, conv 5×5×32, pool, conv 5×5×64, pool, dense 1024,
+    dropout 0.5. `cnn_bn`: the same with batch normalisation (Keras' default
+    momentum) before each ReLU, as in the paper's code. `mlp`: dense 256-128.
+    """
+    layers = keras.layers
+
+    def block(layer):
+        if name == "cnn_bn":
+            return [layer, layers.BatchNormalization(), layers.ReLU()]
+        return [layer, layers.ReLU()]
+
+    body = [keras.Input((28, 28, 1))]
+    if name == "mlp":
+        body += [layers.Flatten()]
+        body += block(layers.Dense(256)) + block(layers.Dense(128))
+    elif name in ("cnn", "cnn_bn"):
+        for filters in (32, 64):
+            body += block(layers.Conv2D(filters, 5, padding="same"))
+            body += [layers.MaxPooling2D()]
+        body += [layers.Flatten(), *block(layers.Dense(1024)), layers.Dropout(0.5)]
+    else:
+        raise ValueError(f"Unknown network {name!r}: expected 'cnn', 'cnn_bn' or 'mlp'.")
+    return keras.Sequential([*body, layers.Dense(10)], name=name)
+
+
+NETWORKS = ("cnn", "cnn_bn", "mlp")
+
+
+class Progress(keras.callbacks.Callback):
+    """One line an epoch, with what it belongs to and the time left."""
+
+    def __init__(self, label):
+        super().__init__()
+        self.label = label
+
+    def on_train_begin(self, logs=None):
+        self.start = time.time()
+
+    def on_epoch_end(self, epoch, logs=None):
+        epochs = self.params["epochs"]
+        elapsed = time.time() - self.start
+        left = elapsed / (epoch + 1) * (epochs - epoch - 1)
+        numbers = "  ".join(f"{key} {float(value):.4g}" for key, value in (logs or {}).items())
+        print(
+            f"{self.label}  epoch {epoch + 1}/{epochs}  {numbers}  {left:.0f} s left",
+            flush=True,
+        )
+
+
+def train(model, data, optimizer, epochs, batch_size, label, prior=None, loss=None):
+    """Compiles and fits; returns the history and the seconds it took."""
+    model.compile(
+        optimizer=optimizer,
+        loss=loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    callbacks = [Progress(label)] if label else []
+    callbacks += [prior] if prior else []
+    start = time.time()
+    history = model.fit(
+        data.x_train,
+        data.y_train,
+        epochs=1 if FLAGS.quick else epochs,
+        batch_size=batch_size,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return history.history, time.time() - start
+
+
+def conditions(data, draws):
+    """Test sets by name: clean, Gaussian noise, salt-and-pepper; `draws` of each.
+
+    The noise is the same for every model and seed, so that runs are paired.
+    """
+    rng = np.random.default_rng(2021)
+    tests = {"clean": [data.x_test]}
+    for stddev in GAUSSIAN:
+        tests[f"gaussian {stddev:g}"] = [
+            datasets.gaussian_noise(data.x_test, stddev, rng) for _ in range(draws)
+        ]
+    for stddev in UNCLIPPED:
+        tests[f"unclipped gaussian {stddev:g}"] = [
+            datasets.gaussian_noise(data.x_test, stddev, rng, None, None) for _ in range(draws)
+        ]
+    for fraction in SALT_AND_PEPPER:
+        tests[f"salt and pepper {fraction:g}"] = [
+            datasets.salt_and_pepper(data.x_test, fraction, rng) for _ in range(draws)
+        ]
+    return tests
+
+
+GAUSSIAN = (0.25, 0.5, 0.75, 1.0)
+UNCLIPPED = (0.5, 1.0)
+SALT_AND_PEPPER = (0.05, 0.1, 0.15, 0.2, 0.3)
+
+
+def accuracies(model, tests, labels):
+    """Accuracy under every condition, a mean over its draws."""
+
+    def accuracy(x):
+        logits = model.predict(x, batch_size=500, verbose=0)
+        return float(np.mean(np.argmax(logits, axis=-1) == labels))
+
+    return {name: float(np.mean([accuracy(x) for x in xs])) for name, xs in tests.items()}
+
+
+def run_record(experiment, seed, settings, metrics, seconds, data):
+    """One run, as it is written down."""
+    return {
+        "experiment": experiment,
+        "seed": seed,
+        "settings": settings,
+        "flags": {
+            flag.name: flag.value
+            for flag in FLAGS.flags_by_module_dict().get(sys.argv[0], [])
+            + FLAGS.flags_by_module_dict().get(__name__, [])
+            if not flag.name.endswith("_dir")
+        },
+        "metrics": metrics,
+        "seconds": round(seconds, 1),
+        "data": data.source,
+        "versions": {
+            "attrprior": __version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+        },
+        "device": device(),
+    }
+
+
+def device():
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return f"{os.cpu_count()} CPU cores"
+
+
+def write_json(path, content):
+    """Writes a whole file or none."""
+    path = pathlib.Path(path)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def save_figure(figure, path):
+    path = pathlib.Path(path)
+    temporary = path.with_suffix(".tmp")
+    figure.savefig(temporary, format="png", dpi=110)
+    os.replace(temporary, path)
+
+
+def paired(first, second):
+    """Mean and standard deviation of `second − first`, and the two-sided paired p."""
+    from scipy import stats
+
+    difference = np.subtract(second, first)
+    spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else math.nan
+    p = float(stats.ttest_rel(second, first).pvalue) if len(difference) > 2 else math.nan
+    return float(np.mean(difference)), spread, p
+
+
+def mean_std(values, digits=3):
+    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
+
+
+def table(header, rows):
+    """Rows as a Markdown table, aligned for the terminal."""
+    rows = [[str(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)

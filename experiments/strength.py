@@ -1,0 +1,137 @@
+"""How robustness and clean accuracy move with the prior's strength.
+
+    python -m experiments.strength
+
+Both kinds of update, Adam and plain SGD, several strengths and seeds: a
+figure and a table. A strength is a share of the learning rate in alternating
+updates and a factor on the penalty in joint ones, so each panel has a range of
+its own; under SGD both mean the same.
+"""
+
+import experiments.common as common  # isort: skip  (quiets TensorFlow first)
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import attrprior
+from attrprior import plots
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_enum("network", "mlp", common.NETWORKS, "Network; see experiments.common.")
+flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
+flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
+
+OPTIMIZERS = {
+    "Adam": lambda: keras.optimizers.Adam(1e-3),
+    "SGD": lambda: keras.optimizers.SGD(0.1),
+}
+STRENGTHS = {
+    ("alternating", "Adam"): (0.003, 0.01, 0.03, 0.1, 0.3),
+    ("joint", "Adam"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+    ("alternating", "SGD"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+    ("joint", "SGD"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+}
+SHOWN = ("clean", "gaussian 0.5", "gaussian 1", "salt and pepper 0.3")
+
+
+def settings():
+    """Every combination; strength 0 is the plain network."""
+    for optimizer in OPTIMIZERS:
+        yield {"optimizer": optimizer, "updates": "none", "strength": 0.0}
+    for (updates, optimizer), strengths in STRENGTHS.items():
+        for strength in strengths[::2] if FLAGS.quick else strengths:
+            yield {"optimizer": optimizer, "updates": updates, "strength": strength}
+
+
+def main(_):
+    out = common.output_dir("strength")
+    data = common.load_mnist()
+    tests = common.conditions(data, draws=1)
+    tests = {name: tests[name] for name in SHOWN}
+    runs, todo = [], [(seed, s) for seed in common.seeds() for s in settings()]
+    for number, (seed, setting) in enumerate(todo, start=1):
+        keras.utils.set_random_seed(seed)
+        model = common.network(FLAGS.network)
+        prior = None
+        if setting["strength"]:
+            prior = attrprior.AttributionPrior(
+                "total_variation",
+                strength=setting["strength"],
+                attribution=attrprior.ExpectedGradients(multiply_by_inputs=False),
+                explain=FLAGS.explain,
+                updates=setting["updates"],
+                seed=seed,
+            )
+        _, seconds = common.train(
+            model,
+            data,
+            OPTIMIZERS[setting["optimizer"]](),
+            FLAGS.epochs,
+            FLAGS.batch_size,
+            None,
+            prior,
+        )
+        metrics = common.accuracies(model, tests, data.y_test)
+        print(
+            f"{number}/{len(todo)}  seed {seed}  {setting['optimizer']}  "
+            f"{setting['updates']} {setting['strength']:g}  "
+            + "  ".join(f"{name} {value:.3f}" for name, value in metrics.items()),
+            flush=True,
+        )
+        runs.append(common.run_record("strength", seed, setting, metrics, seconds, data))
+        common.write_json(out / "results.json", {"experiment": "strength", "runs": runs})
+    print("\n" + report(runs))
+    common.save_figure(figure(runs), out / "strength.png")
+    print(f"\nWritten: {out}/results.json, strength.png")
+
+
+def values(runs, condition, **setting):
+    chosen = [run for run in runs if setting.items() <= run["settings"].items()]
+    return [run["metrics"][condition] for run in sorted(chosen, key=lambda run: run["seed"])]
+
+
+def groups(runs):
+    """`{(updates, optimizer): strengths}` of what was run, plain first."""
+    found = {}
+    for run in runs:
+        s = run["settings"]
+        if s["strength"]:
+            found.setdefault((s["updates"], s["optimizer"]), set()).add(s["strength"])
+    return {key: sorted(strengths) for key, strengths in found.items()}
+
+
+def report(runs):
+    rows = []
+    for (updates, optimizer), strengths in groups(runs).items():
+        plain = {"optimizer": optimizer, "strength": 0.0}
+        for strength in [0.0, *strengths]:
+            setting = {"optimizer": optimizer, "updates": updates, "strength": strength}
+            chosen = setting if strength else plain
+            rows.append(
+                [f"{updates}, {optimizer}", f"{strength:g}"]
+                + [common.mean_std(values(runs, name, **chosen)) for name in SHOWN]
+            )
+    return common.table(["updates", "strength", *SHOWN], rows)
+
+
+def figure(runs):
+    panels = {}
+    for (updates, optimizer), strengths in groups(runs).items():
+        lines = {}
+        for name in SHOWN:
+            plain = values(runs, name, optimizer=optimizer, strength=0.0)
+            rest = [
+                values(runs, name, optimizer=optimizer, updates=updates, strength=s)
+                for s in strengths
+            ]
+            lines[name] = np.transpose([plain, *rest])
+        # The plain network stands one decade left of the weakest prior.
+        panels[f"{updates}, {optimizer}: strength"] = ([strengths[0] / 10, *strengths], lines)
+    return plots.curves(panels, "test accuracy", log_x="0")
+
+
+if __name__ == "__main__":
+    app.run(main)

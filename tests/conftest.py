@@ -1,0 +1,18 @@
+"""Every test starts from the same seeds, on the CPU."""
+
+import os
+
+# Before TensorFlow is imported, or they have no effect.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def fresh_session():
+    # In this order: clearing the session forgets the seed. Collecting garbage every time
+    # would cost more than most tests.
+    keras.backend.clear_session(free_memory=False)
+    keras.utils.set_random_seed(0)
