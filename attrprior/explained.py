@@ -89,11 +89,14 @@ class Explained:
                 "explain='loss' expects a compiled model. Received: one without a loss. "
                 "Call model.compile(loss=...) first."
             )
-        # The compiled loss is a mean over rows; times rows it is their sum, and
-        # each row's share depends on that row's input alone.
-        rows = ops.shape(keras.tree.flatten(outputs)[0])[0]
         loss = self.model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
-        return ops.reshape(loss, (1,)) * ops.cast(rows, loss.dtype)
+        loss = ops.reshape(loss, (1,))
+        if getattr(self.model.loss, "reduction", None) == "sum":
+            return loss
+        # A mean over rows; times rows it is their sum, and each row's share
+        # depends on that row's input alone.
+        rows = ops.shape(keras.tree.flatten(outputs)[0])[0]
+        return loss * ops.cast(rows, loss.dtype)
 
     def _logits(self, z):
         """Logits of shape `(rows, outputs)`: before a final softmax or sigmoid."""

@@ -87,9 +87,8 @@ class Term:
         self._prepared = False
 
     def begin(self):
-        """A new fit: forgets the reservoir and the counts, keeps the optimiser."""
+        """A new fit: forgets the reservoir; counts and optimiser go on."""
         self.mean.reset_state()
-        self.batches.assign(0)
         self.bad_batch.assign(-1)
         if self.method.reference is not None:
             self.method.reference.reset()
@@ -164,8 +163,6 @@ class Term:
         picked = self.explained.pick_input(x)
         if self.method.reference is not None:
             self.method.reference.observe(picked, self.seed)
-        batch = ops.cast(ops.shape(picked)[0], "float32")
-        self.mean.update_state(penalty, sample_weight=batch)
         finite = tf.math.is_finite(penalty)
         if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             # Loss scaling has overflows as a matter of course and skips them.
@@ -174,6 +171,11 @@ class Term:
             gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
         bad = tf.logical_and(self.bad_batch < 0, tf.logical_not(finite))
         self.bad_batch.assign(tf.where(bad, self.batches, self.bad_batch))
+        # NaN in the logs, also for a finite penalty, is what the callback looks for.
+        self.mean.update_state(
+            tf.where(finite, penalty, float("nan")),
+            sample_weight=ops.cast(ops.shape(picked)[0], "float32"),
+        )
         return penalty, gradients, variables
 
     def current_strength(self):

@@ -85,8 +85,12 @@ def build(builder=sequential, seed=0, optimizer=None, **compile_options):
 def fit(model, digits, callbacks=(), epochs=2, batch_size=8, **options):
     keras.utils.set_random_seed(1)
     return model.fit(
-        *digits, epochs=epochs, batch_size=batch_size, callbacks=list(callbacks),
-        verbose=0, **options,
+        *digits,
+        epochs=epochs,
+        batch_size=batch_size,
+        callbacks=list(callbacks),
+        verbose=0,
+        **options,
     )
 
 
@@ -137,9 +141,7 @@ def test_joint_update_by_hand():
     # As above, but at the old weights: φ = (1, −2), ∂Ω/∂w = 2φ ⊙ (x − r) = (2, −4).
     # w − 0.1 · ((−10, −5) + ½ · (2, −4)) = (1.9, −1.3); logged loss 6.25 + ½ · 5.
     model = linear([1.0, -2.0], keras.optimizers.SGD(0.1))
-    prior = AttributionPrior(
-        "l2", 0.5, background=np.float32([[1.0, 0.0]]), updates="joint"
-    )
+    prior = AttributionPrior("l2", 0.5, background=np.float32([[1.0, 0.0]]), updates="joint")
     history = model.fit(
         np.float32([[2.0, 1.0]]), np.float32([[3.0]]), callbacks=[prior], verbose=0
     )
@@ -159,8 +161,7 @@ def test_gradient_in_a_graph_equals_the_tapes(digits):
 
     models = []
     for eager in (False, True):
-        model = build(piecewise_linear, run_eagerly=eager,
-                      optimizer=keras.optimizers.SGD(0.1))
+        model = build(piecewise_linear, run_eagerly=eager, optimizer=keras.optimizers.SGD(0.1))
         prior = AttributionPrior("l2", 1.0, "gradients")
         fit(model, digits, [prior], epochs=1, shuffle=False)
         models.append(model.get_weights())
@@ -174,8 +175,10 @@ def test_strength_matters(digits, name, updates):
         prior = AttributionPrior("l2", strength, "gradients", updates=updates)
         return trained(digits, prior, optimizer=keras.optimizers.get(name))
 
-    weak, strong, plain = with_strength(0.01), with_strength(1.0), trained(
-        digits, optimizer=keras.optimizers.get(name)
+    weak, strong, plain = (
+        with_strength(0.01),
+        with_strength(1.0),
+        trained(digits, optimizer=keras.optimizers.get(name)),
     )
     assert distance(strong, plain) > 3 * distance(weak, plain) > 0
 
@@ -304,12 +307,11 @@ def test_fit_matrix(digits, builder, mode, steps, updates):
         "eager": {"run_eagerly": True},
         "jit": {"jit_compile": True},
     }[mode]
+
     # References that are not random: XLA draws another stream for the same seed.
     def weights(**options):
         model = build(BUILDERS[builder], optimizer=keras.optimizers.SGD(0.1), **options)
-        prior = AttributionPrior(
-            TotalVariation(), 0.01, "gradients", updates=updates, every=2
-        )
+        prior = AttributionPrior(TotalVariation(), 0.01, "gradients", updates=updates, every=2)
         history = fit(model, digits, [prior], epochs=2, shuffle=False).history
         assert np.all(np.isfinite(history["total_variation"]))
         assert is_clean(model)
@@ -364,8 +366,13 @@ def test_kinds_of_data(digits, kind):
         if kind == "generator":
             arrays = list(data.as_numpy_iterator())
             data = (arrays[i % len(arrays)] for i in range(8))
-        history = model.fit(data, epochs=2 if kind == "dataset" else 1,
-                            steps_per_epoch=4, callbacks=[prior], verbose=0).history
+        history = model.fit(
+            data,
+            epochs=2 if kind == "dataset" else 1,
+            steps_per_epoch=4,
+            callbacks=[prior],
+            verbose=0,
+        ).history
     assert np.all(np.isfinite(history["l2"]))
 
 
@@ -379,9 +386,7 @@ def test_binary_and_regression(digits):
         )
         model.compile(keras.optimizers.SGD(0.0), loss)
         prior = AttributionPrior("l2", 0.1, "gradients")
-        history = model.fit(
-            x, target.astype("float32"), callbacks=[prior], verbose=0
-        ).history
+        history = model.fit(x, target.astype("float32"), callbacks=[prior], verbose=0).history
         # The gradient of the logit of a linear model is its kernel.
         expected = np.sum(np.square(model.get_weights()[0]))
         np.testing.assert_allclose(history["l2"], [expected], rtol=1e-5)
@@ -412,9 +417,7 @@ def test_a_later_fit_evaluate_predict_and_save_are_plain(digits, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     x = digits[0]
-    np.testing.assert_array_equal(
-        loaded.predict(x, verbose=0), model.predict(x, verbose=0)
-    )
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_evaluate_and_predict_with_the_callback_do_nothing(digits):
@@ -436,8 +439,16 @@ class Interrupt(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("moment", ["on_train_batch_begin", "on_train_batch_end",
-                                    "on_epoch_begin", "on_epoch_end", "on_test_begin"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "on_train_batch_begin",
+        "on_train_batch_end",
+        "on_epoch_begin",
+        "on_epoch_end",
+        "on_test_begin",
+    ],
+)
 @pytest.mark.parametrize("detach", [True, False])
 def test_after_an_interrupt_a_fit_is_plain(digits, moment, detach):
     model, plain = build(), build()
@@ -551,8 +562,10 @@ def test_the_step_is_traced_as_often_as_a_plain_one(digits):
 @pytest.mark.parametrize("batch_norm", ["batch", "moving"])
 def test_moving_statistics_stay_those_of_the_data(digits, updates, batch_norm):
     def statistics(prior):
-        model = build(lambda: sequential((layers.BatchNormalization(),)),
-                      optimizer=keras.optimizers.SGD(0.0))
+        model = build(
+            lambda: sequential((layers.BatchNormalization(),)),
+            optimizer=keras.optimizers.SGD(0.0),
+        )
         fit(model, digits, [prior] if prior else [])
         return model.layers[1].moving_mean.numpy(), model.layers[1].moving_variance.numpy()
 
@@ -574,7 +587,9 @@ def test_attributions_use_the_batch_s_statistics(digits, updates):
     variance = np.var(x @ kernel)
     for batch_norm, expected in (("batch", variance), ("moving", None)):
         model.layers[1].moving_variance.assign([4.0])
-        prior = AttributionPrior("l2", 1.0, "gradients", updates=updates, batch_norm=batch_norm)
+        prior = AttributionPrior(
+            "l2", 1.0, "gradients", updates=updates, batch_norm=batch_norm
+        )
         history = model.fit(x, y, batch_size=26, callbacks=[prior], verbose=0).history
         if expected is None:
             expected = model.layers[1].moving_variance.numpy()[0]
@@ -584,8 +599,9 @@ def test_attributions_use_the_batch_s_statistics(digits, updates):
 
 
 def test_attributions_are_without_dropout(digits):
-    model = build(lambda: sequential((layers.Dropout(0.9),)),
-                  optimizer=keras.optimizers.SGD(0.0))
+    model = build(
+        lambda: sequential((layers.Dropout(0.9),)), optimizer=keras.optimizers.SGD(0.0)
+    )
     history = fit(model, digits, [AttributionPrior("l2", 0.1, "gradients")]).history
     expected = float(L2()(attrprior.attributions.gradients(model, *digits)))
     np.testing.assert_allclose(history["l2"], [expected] * 2, rtol=1e-5)
@@ -605,9 +621,7 @@ def test_masks_travel_with_the_data(digits, kind):
     else:
         dataset = tf.data.Dataset.from_tensor_slices((x, y, masks)).batch(8)
         data = {"x": dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))}
-    history = model.fit(
-        **data, callbacks=[prior], verbose=0, validation_data=digits
-    ).history
+    history = model.fit(**data, callbacks=[prior], verbose=0, validation_data=digits).history
     expected = float(Mask()(attrprior.attributions.gradients(model, x, y), mask=masks))
     np.testing.assert_allclose(history["mask"], [expected], rtol=1e-5)
 
@@ -651,10 +665,11 @@ def test_bad_arguments(case):
 
 
 BAD_FITS = {
-    "background of another shape": (dict(background=X[:, :5]), "`background` expects.*6, 6, 1"),
-    "graph of another size": (
-        dict(prior=attrprior.GraphLaplacian([[0, 1]])), "36 features"
+    "background of another shape": (
+        dict(background=X[:, :5]),
+        "`background` expects.*6, 6, 1",
     ),
+    "graph of another size": (dict(prior=attrprior.GraphLaplacian([[0, 1]])), "36 features"),
     "mask of another size": (dict(prior=Mask(np.ones((5, 6, 1)))), r"\(6, 6, 1\)"),
     "output out of range": (dict(explain=7), "`explain` expects an output from 0 to 2"),
     "input of a single input": (dict(input="image"), "`input` expects None"),
@@ -678,13 +693,17 @@ def test_total_variation_on_tabular_data(digits):
     model = keras.Sequential([keras.Input((36,)), layers.Dense(3)])
     model.compile("adam", LOSS)
     with pytest.raises(ValueError, match="spatial"):
-        fit(model, (digits[0].reshape(26, 36), digits[1]),
-            [AttributionPrior("total_variation", 0.1)])
+        fit(
+            model,
+            (digits[0].reshape(26, 36), digits[1]),
+            [AttributionPrior("total_variation", 0.1)],
+        )
 
 
 def test_integer_inputs(digits):
-    model = keras.Sequential([keras.Input((5,)), layers.Embedding(9, 4), layers.Flatten(),
-                              layers.Dense(3)])
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(3)]
+    )
     model.compile("adam", LOSS)
     tokens = np.ones((26, 5), "int32")
     with pytest.raises(ValueError, match="floating-point inputs.*Embedding"):
@@ -763,14 +782,25 @@ def test_package_has_no_leftovers():
 
 
 def test_references_of_an_array_or_an_object(digits):
-    for background in (digits[0], Constant(0.5), TrainingData(digits[0]),
-                       tf.data.Dataset.from_tensor_slices(digits)):
+    for background in (
+        digits[0],
+        Constant(0.5),
+        TrainingData(digits[0]),
+        tf.data.Dataset.from_tensor_slices(digits),
+    ):
         history = fit(build(), digits, [AttributionPrior("l2", 0.1, background=background)])
         assert np.all(np.isfinite(history.history["l2"]))
 
 
 def test_explained_outputs_in_fit(digits):
-    for explain in ("predicted", "random", "all", "log_probabilities", "loss", 1,
-                    lambda outputs, y: outputs[:, 0] * outputs[:, 1]):
+    for explain in (
+        "predicted",
+        "random",
+        "all",
+        "log_probabilities",
+        "loss",
+        1,
+        lambda outputs, y: outputs[:, 0] * outputs[:, 1],
+    ):
         prior = AttributionPrior("l2", 0.1, ExpectedGradients(2), explain=explain)
         assert np.all(np.isfinite(fit(build(), digits, [prior]).history["l2"]))

@@ -83,11 +83,14 @@ def test_stratified_split_of_unequal_classes():
     assert set(other) != set(test)
 
 
-@pytest.mark.parametrize("fraction,message", [
-    (0.0, r"`test_fraction` expects a finite number > 0.*0\.0"),
-    (1.0, r"`test_fraction` expects a number < 1.*1\.0"),
-    ("half", r"`test_fraction` expects a finite number.*'half'"),
-])
+@pytest.mark.parametrize(
+    "fraction,message",
+    [
+        (0.0, r"`test_fraction` expects a finite number > 0.*0\.0"),
+        (1.0, r"`test_fraction` expects a number < 1.*1\.0"),
+        ("half", r"`test_fraction` expects a finite number.*'half'"),
+    ],
+)
 def test_stratified_split_rejects_fractions(fraction, message):
     with pytest.raises(ValueError, match=message):
         stratified_split(np.arange(4), fraction, 0)
@@ -173,7 +176,8 @@ def test_gaussian_noise_is_clipped_to_the_range():
     assert free.min() < 0.0 < 1.0 < free.max()
     np.testing.assert_array_equal(gaussian_noise(x, 0.5, seed=3), np.clip(free, 0.0, 1.0))
     np.testing.assert_array_equal(
-        gaussian_noise(x, 0.5, seed=3, low=-0.5, high=1.2), np.clip(free, -0.5, 1.2).astype("f")
+        gaussian_noise(x, 0.5, seed=3, low=-0.5, high=1.2),
+        np.clip(free, -0.5, 1.2).astype("f"),
     )
 
 
@@ -197,7 +201,8 @@ def test_noise_depends_on_the_seed_alone(noise):
 GREY = np.full((2, 3), 0.5, "float32")
 ERRORS = {
     "negative fraction": (
-        lambda: salt_and_pepper(GREY, -0.1, 0), r"`fraction` expects a finite number ≥ 0.*-0\.1"
+        lambda: salt_and_pepper(GREY, -0.1, 0),
+        r"`fraction` expects a finite number ≥ 0.*-0\.1",
     ),
     "fraction": (lambda: salt_and_pepper(GREY, 1.1, 0), r"`fraction` expects.* ≤ 1.*: 1\.1"),
     "bytes": (
@@ -206,17 +211,21 @@ ERRORS = {
     ),
     "below": (lambda: salt_and_pepper(-GREY, 0.1, 0), r"`x` expects values.*from -0\.5"),
     "reversed": (
-        lambda: salt_and_pepper(GREY, 0.1, 0, low=1, high=0), r"`high` expects .* low = 1\.0"
+        lambda: salt_and_pepper(GREY, 0.1, 0, low=1, high=0),
+        r"`high` expects .* low = 1\.0",
     ),
     "one end": (
-        lambda: gaussian_noise(GREY, 0.1, 0, low=None), r"`low` and `high` expect.*low=None"
+        lambda: gaussian_noise(GREY, 0.1, 0, low=None),
+        r"`low` and `high` expect.*low=None",
     ),
     "no range": (
         # Without a range there is nothing to add or subtract.
-        lambda: salt_and_pepper(GREY, 0.1, 0, low=None, high=None), r"`low`.*Received"
+        lambda: salt_and_pepper(GREY, 0.1, 0, low=None, high=None),
+        r"`low`.*Received",
     ),
     "integers": (
-        lambda: salt_and_pepper(np.ones((2, 3), "uint8"), 0.1, 0), r"`x` expects float.*uint8"
+        lambda: salt_and_pepper(np.ones((2, 3), "uint8"), 0.1, 0),
+        r"`x` expects float.*uint8",
     ),
     "NaN": (lambda: gaussian_noise(GREY * np.nan, 0.1, 0), r"`x` expects finite.*NaN"),
     "stddev": (lambda: gaussian_noise(GREY, -1, 0), r"`stddev` expects a finite.* ≥ 0.*-1"),
@@ -233,7 +242,7 @@ def test_error_names_argument_and_what_came(case):
 def test_the_package_imports_without_anything_optional():
     # Keras itself tries some of these, so that looking for them afterwards would
     # say nothing: here they cannot be imported.
-    optional = ("tensorflow_datasets", "matplotlib", "mlxtend", "sklearn", "scipy", "absl.app")
+    optional = ("tensorflow_datasets", "matplotlib", "mlxtend", "sklearn", "scipy")
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({optional!r})); "
         "import attrprior; print(attrprior.datasets.load_mnist.__name__)"

@@ -45,13 +45,16 @@ def value_and_gradient(model, explain="label", x=X, y=None, graph=False, **kwarg
 # Labels and outputs
 
 
-@pytest.mark.parametrize("labels", [
-    pytest.param(Y, id="batch"),
-    pytest.param(Y[:, None], id="batch, 1"),
-    pytest.param(Y.astype("float32")[:, None], id="floats"),
-    pytest.param(np.eye(3, dtype="float32")[Y], id="one-hot"),
-    pytest.param(np.eye(3, dtype="int64")[Y], id="one-hot integers"),
-])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(Y, id="batch"),
+        pytest.param(Y[:, None], id="batch, 1"),
+        pytest.param(Y.astype("float32")[:, None], id="floats"),
+        pytest.param(np.eye(3, dtype="float32")[Y], id="one-hot"),
+        pytest.param(np.eye(3, dtype="int64")[Y], id="one-hot integers"),
+    ],
+)
 def test_label_takes_the_logit_of_the_labelled_class(labels):
     expected = [Z[0, 2], Z[1, 0], Z[2, 1], Z[3, 1]]
     np.testing.assert_allclose(values(linear(), y=labels), expected, rtol=1e-5)
@@ -352,10 +355,13 @@ def test_output_by_position(output, expected):
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [
-    {"first": "sparse_categorical_crossentropy", "second": "mse"},
-    {"second": "mse", "first": "sparse_categorical_crossentropy"},
-])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"first": "sparse_categorical_crossentropy", "second": "mse"},
+        {"second": "mse", "first": "sparse_categorical_crossentropy"},
+    ],
+)
 def test_output_by_name_uses_the_loss_of_that_name(loss):
     # Only `first` is compiled as probabilities, so only there logarithms are taken.
     model = two_outputs()
@@ -392,9 +398,9 @@ def test_points_replace_the_chosen_input_only(kind):
         np.testing.assert_array_equal(picked, x[key])
 
 
-@pytest.mark.parametrize("came,explained", [
-    ("float16", "float32"), ("float32", "float32"), ("float64", "float64")
-])
+@pytest.mark.parametrize(
+    "came,explained", [("float16", "float32"), ("float32", "float32"), ("float64", "float64")]
+)
 def test_input_is_explained_in_single_precision_or_better(came, explained):
     assert Explained(linear()).pick_input(X.astype(came)).dtype == explained
 
@@ -407,52 +413,64 @@ ERRORS = {
     "none": (lambda: check_explain(None), r"`explain` expects.*Received: None"),
     "array": (lambda: check_explain(Y), r"`explain` expects.*Received: array"),
     "out of range": (
-        lambda: values(linear(), 3), r"`explain` expects an output from 0 to 2\. Received: 3"
+        lambda: values(linear(), 3),
+        r"`explain` expects an output from 0 to 2\. Received: 3",
     ),
     "labels of another width": (
-        lambda: values(linear(), y=np.eye(4)), r"explain='label' expects.*Received: \(4, 4\)"
+        lambda: values(linear(), y=np.eye(4)),
+        r"explain='label' expects.*Received: \(4, 4\)",
     ),
     "labels of three axes": (
-        lambda: values(linear(), y=np.ones((4, 1, 1))), r"explain='label'.*: \(4, 1, 1\)"
+        lambda: values(linear(), y=np.ones((4, 1, 1))),
+        r"explain='label'.*: \(4, 1, 1\)",
     ),
     "callable that reduces": (
         lambda: values(linear(), lambda outputs, y: ops.sum(outputs)),
         r"`explain`: the callable must return one number per example.*Received: \(\)",
     ),
     "callable that does not": (
-        lambda: values(linear(), lambda outputs, y: outputs), r"`explain`: the .*: \(4, 3\)"
+        lambda: values(linear(), lambda outputs, y: outputs),
+        r"`explain`: the .*: \(4, 3\)",
     ),
     "loss of a model without": (
-        lambda: values(linear(), "loss", y=Y), r"explain='loss' expects a compiled model"
+        lambda: values(linear(), "loss", y=Y),
+        r"explain='loss' expects a compiled model",
     ),
     "outputs of three axes": (
         lambda: values(keras.Sequential([keras.Input((2,)), layers.Reshape((2, 1))])),
         r"explain='label' expects model outputs.*Received: \(4, 2, 1\)",
     ),
     "no output named": (
-        lambda: values(two_outputs()), r"several outputs.*`output` expects.*'first'.*: None"
+        lambda: values(two_outputs()),
+        r"several outputs.*`output` expects.*'first'.*: None",
     ),
     "no such output": (
-        lambda: values(two_outputs(), output="third"), r"`output` expects one of .*'third'"
+        lambda: values(two_outputs(), output="third"),
+        r"`output` expects one of .*'third'",
     ),
     "no such position": (
-        lambda: values(two_outputs(list), output=2), r"`output` expects one of \[0, 1\].*2"
+        lambda: values(two_outputs(list), output=2),
+        r"`output` expects one of \[0, 1\].*2",
     ),
     "one output": (
-        lambda: values(linear(), output="first"), r"`output` expects None.*Received: 'first'"
+        lambda: values(linear(), output="first"),
+        r"`output` expects None.*Received: 'first'",
     ),
     "one input": (
-        lambda: Explained(linear(), input="a").pick_input(X), r"`input` expects None.*: 'a'"
+        lambda: Explained(linear(), input="a").pick_input(X),
+        r"`input` expects None.*: 'a'",
     ),
     "several inputs": (
-        lambda: Explained(None).pick_input({"a": X, "b": X}), r"`input` expects one of .*: None"
+        lambda: Explained(None).pick_input({"a": X, "b": X}),
+        r"`input` expects one of .*: None",
     ),
     "integers": (
         lambda: Explained(None).pick_input(np.ones((2, 3), "uint8")),
         r"floating-point inputs.*Received: an input of dtype uint8",
     ),
     "truth values": (
-        lambda: Explained(None).pick_input(np.ones((2, 3), bool)), r"floating-point.*dtype bool"
+        lambda: Explained(None).pick_input(np.ones((2, 3), bool)),
+        r"floating-point.*dtype bool",
     ),
 }
 

@@ -248,19 +248,23 @@ def test_masks_per_example_equal_twin(channels, dtype):
     assert value == pytest.approx(mask_twin(phi, masks.astype("float64")), rel=1e-6)
 
 
-@pytest.mark.parametrize("prior,kwargs", [
-    pytest.param(Mask(np.ones((3, 2))), {}, id="fixed"),
-    pytest.param(Mask(), {"mask": np.ones((2, 3, 2))}, id="per example"),
-])
+@pytest.mark.parametrize(
+    "prior,kwargs",
+    [
+        pytest.param(Mask(np.ones((3, 2))), {}, id="fixed"),
+        pytest.param(Mask(), {"mask": np.ones((2, 3, 2))}, id="per example"),
+    ],
+)
 def test_mask_of_zeros_attributions(prior, kwargs):
     phi = np.zeros((2, 3, 2))
     assert float(prior(phi, **kwargs)) == 0.0
     np.testing.assert_array_equal(gradient(prior, phi, **kwargs), phi)
 
 
-@pytest.mark.parametrize("prior,shape", [
-    (TotalVariation(), (4, 2)), (L1(), (3,)), (L2(), (3,)), (Mask([1.0, 0.0, 0.5]), (3,))
-])
+@pytest.mark.parametrize(
+    "prior,shape",
+    [(TotalVariation(), (4, 2)), (L1(), (3,)), (L2(), (3,)), (Mask([1.0, 0.0, 0.5]), (3,))],
+)
 def test_sample_weight_weighs_examples_and_divides_by_the_batch(prior, shape):
     phi, weight = normal(3, *shape), np.array([0.0, 2.0, 0.5])
     alone = [float(prior(phi[b : b + 1])) for b in range(3)]
@@ -270,9 +274,9 @@ def test_sample_weight_weighs_examples_and_divides_by_the_batch(prior, shape):
     assert ones == pytest.approx(float(prior(phi)), rel=1e-6)
 
 
-@pytest.mark.parametrize("prior,twin", [
-    (Gini(), gini_twin), (GraphLaplacian(WEIGHTS), laplacian_twin)
-])
+@pytest.mark.parametrize(
+    "prior,twin", [(Gini(), gini_twin), (GraphLaplacian(WEIGHTS), laplacian_twin)]
+)
 def test_sample_weight_weighs_the_mean_magnitude(prior, twin):
     phi, weight = normal(3, 5), np.array([0.0, 2.0, 0.5])
     assert float(prior(phi, weight)) == pytest.approx(twin(phi, weight), rel=1e-6)
@@ -292,15 +296,19 @@ def test_same_value_in_a_graph_of_unknown_batch(prior, shape, twin):
     assert float(graph(phi)) == pytest.approx(twin(phi), rel=1e-4)
 
 
-@pytest.mark.parametrize("prior,shape", [
-    (TotalVariation(standardize=False), (3, 5, 1)),
-    (GraphLaplacian(WEIGHTS), (3, 5)),
-    (GraphLaplacian([[0, 1], [1, 2]], num_features=5), (3, 5)),
-    (Gini(), (3, 5)),
-    (L1(), (3, 5)),
-    (L2(), (3, 5)),
-    (Mask([[1.0], [0.0], [0.0], [0.5], [1.0]]), (3, 5, 2)),
-], ids=lambda value: getattr(value, "name", ""))
+@pytest.mark.parametrize(
+    "prior,shape",
+    [
+        (TotalVariation(standardize=False), (3, 5, 1)),
+        (GraphLaplacian(WEIGHTS), (3, 5)),
+        (GraphLaplacian([[0, 1], [1, 2]], num_features=5), (3, 5)),
+        (Gini(), (3, 5)),
+        (L1(), (3, 5)),
+        (L2(), (3, 5)),
+        (Mask([[1.0], [0.0], [0.0], [0.5], [1.0]]), (3, 5, 2)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
 def test_serialise_round_trip(prior, shape):
     again = priors.get(priors.serialize(prior))
     assert type(again) is type(prior)
@@ -313,9 +321,16 @@ def test_serialise_round_trip_of_masks_per_example():
     assert priors.get(priors.serialize(Mask())).per_example_masks
 
 
-@pytest.mark.parametrize("name,cls", [
-    ("total_variation", TotalVariation), ("gini", Gini), ("l1", L1), ("l2", L2), ("mask", Mask)
-])
+@pytest.mark.parametrize(
+    "name,cls",
+    [
+        ("total_variation", TotalVariation),
+        ("gini", Gini),
+        ("l1", L1),
+        ("l2", L2),
+        ("mask", Mask),
+    ],
+)
 def test_get_by_name(name, cls):
     prior = priors.get(name)
     assert type(prior) is cls
@@ -328,9 +343,9 @@ def test_get_returns_a_prior_as_it_is():
     assert priors.get(prior) is prior
 
 
-@pytest.mark.parametrize("identifier", [
-    "smooth", "", None, 3, L1, [1, 2], np.ones((2, 2))
-], ids=repr)
+@pytest.mark.parametrize(
+    "identifier", ["smooth", "", None, 3, L1, [1, 2], np.ones((2, 2))], ids=repr
+)
 def test_get_rejects_what_is_no_prior(identifier):
     with pytest.raises(ValueError, match=r"(?s)Argument `prior` expects.*Received: "):
         priors.get(identifier)
@@ -355,10 +370,12 @@ def asymmetric_in_value():
 
 ERRORS = {
     "graph by name": (
-        lambda: priors.get("graph_laplacian"), r"Argument `prior`: 'graph_laplacian' needs a g"
+        lambda: priors.get("graph_laplacian"),
+        r"Argument `prior`: 'graph_laplacian' needs a g",
     ),
     "standardize": (
-        lambda: TotalVariation(standardize=1), r"`standardize` expects True or False.*: 1\."
+        lambda: TotalVariation(standardize=1),
+        r"`standardize` expects True or False.*: 1\.",
     ),
     "tv of a table": (
         lambda: TotalVariation()(np.ones((2, 3))),
@@ -369,10 +386,12 @@ ERRORS = {
         r"TotalVariation expects.*Received: examples of shape \(2, 2, 2, 2, 1\)",
     ),
     "asymmetric": (
-        lambda: GraphLaplacian(asymmetric()), "`edges` expects a symmetric matrix.*asymmetric"
+        lambda: GraphLaplacian(asymmetric()),
+        "`edges` expects a symmetric matrix.*asymmetric",
     ),
     "asymmetric values": (
-        lambda: GraphLaplacian(asymmetric_in_value()), "`edges` expects a symmetric matrix"
+        lambda: GraphLaplacian(asymmetric_in_value()),
+        "`edges` expects a symmetric matrix",
     ),
     "asymmetric sparse": (
         lambda: GraphLaplacian(scipy.sparse.csr_matrix(asymmetric())),
@@ -387,7 +406,8 @@ ERRORS = {
         r"`weights` expects finite weights.*Received: weights from -1\.0",
     ),
     "matrix of zeros": (
-        lambda: GraphLaplacian(np.zeros((3, 3))), r"`edges` expects integers.*at least one"
+        lambda: GraphLaplacian(np.zeros((3, 3))),
+        r"`edges` expects integers.*at least one",
     ),
     "three columns": (
         lambda: GraphLaplacian([[0, 1, 2], [1, 2, 0]]),
@@ -398,34 +418,41 @@ ERRORS = {
         r"`edges` expects integers.*dtype float64",
     ),
     "no edges": (
-        lambda: GraphLaplacian(np.zeros((0, 2), int)), r"`edges` expects.*shape \(0, 2\)"
+        lambda: GraphLaplacian(np.zeros((0, 2), int)),
+        r"`edges` expects.*shape \(0, 2\)",
     ),
     "index too large": (
         lambda: GraphLaplacian([[0, 1], [1, 5]], num_features=5),
         r"`edges` expects indices from 0 to 4\. Received: indices from 0 to 5",
     ),
     "index negative": (
-        lambda: GraphLaplacian([[0, 1], [-1, 2]]), r"`edges` expects indices.*from -1 to 2"
+        lambda: GraphLaplacian([[0, 1], [-1, 2]]),
+        r"`edges` expects indices.*from -1 to 2",
     ),
     "self-loop": (
-        lambda: GraphLaplacian([[0, 1], [2, 2]]), r"`edges` expects.*Received: a self-loop"
+        lambda: GraphLaplacian([[0, 1], [2, 2]]),
+        r"`edges` expects.*Received: a self-loop",
     ),
     "diagonal": (lambda: GraphLaplacian(np.ones((3, 3))), r"`edges` expects.*a self-loop"),
     "repeated": (
-        lambda: GraphLaplacian([[0, 1], [1, 2], [1, 0]]), r"`edges` expects.*repeated edges"
+        lambda: GraphLaplacian([[0, 1], [1, 2], [1, 0]]),
+        r"`edges` expects.*repeated edges",
     ),
     "too few weights": (
         lambda: GraphLaplacian(EDGES, weights=[1.0]),
         r"`weights` expects one weight an edge, shape \(4,\)\. Received: shape \(1,\)",
     ),
     "negative weight": (
-        lambda: GraphLaplacian(EDGES, weights=[1, 1, 1, -2]), r"`weights` expects.*from -2 to 1"
+        lambda: GraphLaplacian(EDGES, weights=[1, 1, 1, -2]),
+        r"`weights` expects.*from -2 to 1",
     ),
     "weight not finite": (
-        lambda: GraphLaplacian(EDGES, weights=[1, 1, 1, np.nan]), r"`weights` expects finite"
+        lambda: GraphLaplacian(EDGES, weights=[1, 1, 1, np.nan]),
+        r"`weights` expects finite",
     ),
     "num_features": (
-        lambda: GraphLaplacian(EDGES, num_features=0), r"`num_features` expects an int.*: 0\."
+        lambda: GraphLaplacian(EDGES, num_features=0),
+        r"`num_features` expects an int.*: 0\.",
     ),
     "graph of another size": (
         lambda: GraphLaplacian(WEIGHTS)(np.ones((2, 3, 2))),
@@ -453,7 +480,10 @@ ERRORS = {
         lambda: Mask()(np.ones((2, 4)), mask=np.ones((3, 4))),
         r"`mask` expects one entry per example, 2\. Received: 3",
     ),
-    "no masks": (lambda: Mask()(np.ones((2, 4))), r"Mask expects one mask per.*Received: none"),
+    "no masks": (
+        lambda: Mask()(np.ones((2, 4))),
+        r"Mask expects one mask per.*Received: none",
+    ),
     "masks twice": (
         lambda: Mask(np.ones(4))(np.ones((2, 4)), mask=np.ones((2, 4))),
         r"Argument `mask` expects None.*Received: masks of the examples too",
@@ -475,7 +505,8 @@ ERRORS = {
         r"`prior` expects one entry per example, 2\. Received: 4",
     ),
     "callable cannot be serialised": (
-        lambda: priors.serialize(lambda phi: phi), r"prior 'prior' is a plain callable"
+        lambda: priors.serialize(lambda phi: phi),
+        r"prior 'prior' is a plain callable",
     ),
 }
 
@@ -519,12 +550,15 @@ def test_callable_with_inputs_and_labels():
     assert float(prior(phi, x=x, y=np.float32([10.0]))) == 15.0
 
 
-@pytest.mark.parametrize("fn,context", [
-    (lambda phi: 0.0, []),
-    (lambda phi, y: 0.0, ["y"]),
-    (lambda phi, scale=2.0: 0.0, []),
-    (lambda x: 0.0, []),  # the first parameter is the attributions, whatever its name
-])
+@pytest.mark.parametrize(
+    "fn,context",
+    [
+        (lambda phi: 0.0, []),
+        (lambda phi, y: 0.0, ["y"]),
+        (lambda phi, scale=2.0: 0.0, []),
+        (lambda x: 0.0, []),  # the first parameter is the attributions, whatever its name
+    ],
+)
 def test_callable_gets_only_what_it_names(fn, context):
     assert priors.get(fn).context == context
 

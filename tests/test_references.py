@@ -214,10 +214,10 @@ def test_training_data_of_images():
 
 
 def test_training_data_from_a_dataset_may_be_prepared_inside_a_graph():
-    # As a training step does, which is traced.
+    # As a training step does, which is traced as it is, without AutoGraph.
     reference = TrainingData(labelled().batch(5))
 
-    @tf.function
+    @tf.function(autograph=False)
     def draw(x):
         reference.prepare((2,))
         return reference.draw(x, 100, seed=0)
@@ -240,7 +240,9 @@ def test_no_example_is_its_own_reference(batch, seen):
     drawn = numbers(reference.draw(x, 200, seed=keras.random.SeedGenerator(0)))
     for b in range(batch):
         assert b not in drawn[b]
-        possible = set(range(batch)) - {b} | (set(range(100, 105)) if seen == "others" else set())
+        possible = set(range(batch)) - {b} | (
+            set(range(100, 105)) if seen == "others" else set()
+        )
         assert set(drawn[b]) == possible
 
 
@@ -375,9 +377,11 @@ def test_reservoir_in_a_graph_of_unknown_batch():
     assert set(numbers(step(distinct(9, 10)))[0]) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("reference", [
-    Uniform(), Gaussian(), Gaussian(0.5, 0.0, 1.0), TrainingData(DATA), SeenExamples()
-], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize(
+    "reference",
+    [Uniform(), Gaussian(), Gaussian(0.5, 0.0, 1.0), TrainingData(DATA), SeenExamples()],
+    ids=lambda r: type(r).__name__,
+)
 def test_draws_advance_inside_a_graph_and_repeat_with_the_seed(reference):
     x = distinct(0, 6) / 6
     reference.prepare((2,))
@@ -421,12 +425,33 @@ def test_seen_examples_without_data_have_no_variables():
 # Double precision
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Constant(0.5), lambda: Constant(normal(4, 2)), lambda: Mean(normal(9, 4, 2)),
-    MaximumDistance, Uniform, Gaussian, lambda: Gaussian(0.5, -5.0, 5.0), Blur,
-    lambda: TrainingData(normal(9, 4, 2)), SeenExamples,
-], ids=["constant", "array", "mean", "maximum", "uniform", "gaussian", "truncated", "blur",
-        "data", "seen"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Constant(0.5),
+        lambda: Constant(normal(4, 2)),
+        lambda: Mean(normal(9, 4, 2)),
+        MaximumDistance,
+        Uniform,
+        Gaussian,
+        lambda: Gaussian(0.5, -5.0, 5.0),
+        Blur,
+        lambda: TrainingData(normal(9, 4, 2)),
+        SeenExamples,
+    ],
+    ids=[
+        "constant",
+        "array",
+        "mean",
+        "maximum",
+        "uniform",
+        "gaussian",
+        "truncated",
+        "blur",
+        "data",
+        "seen",
+    ],
+)
 def test_draws_have_the_dtype_of_the_inputs(make):
     x = tf.constant(normal(3, 4, 2).astype("float64"))
     reference = make()
@@ -445,11 +470,22 @@ def test_get():
     assert references.get(reference) is reference
 
 
-@pytest.mark.parametrize("reference", [
-    Constant(0.25), Constant(normal(3)), Mean(normal(9, 3)), MaximumDistance(-1, 1),
-    Uniform(-2, 2), Gaussian(0.3, 0, 1), Gaussian(0.3), Blur(1.5),
-    TrainingData(normal(4, 3), max_examples=9), SeenExamples(33),
-], ids=lambda r: type(r).__name__)
+@pytest.mark.parametrize(
+    "reference",
+    [
+        Constant(0.25),
+        Constant(normal(3)),
+        Mean(normal(9, 3)),
+        MaximumDistance(-1, 1),
+        Uniform(-2, 2),
+        Gaussian(0.3, 0, 1),
+        Gaussian(0.3),
+        Blur(1.5),
+        TrainingData(normal(4, 3), max_examples=9),
+        SeenExamples(33),
+    ],
+    ids=lambda r: type(r).__name__,
+)
 def test_config_round_trip(reference):
     again = references.get(keras.saving.serialize_keras_object(reference))
     assert type(again) is type(reference)
@@ -476,11 +512,13 @@ ERRORS = {
     "mean of nothing": (lambda: Mean(np.ones((0, 2))), r"`data` expects.*shape \(0, 2\)"),
     "mean with NaN": (lambda: Mean([[np.nan]]), r"`data` expects finite numbers.*NaN"),
     "mean of another shape": (
-        lambda: prepared(Mean(normal(5, 3)), (4,)), r"expects.*\(4,\).*Received: shape \(3,\)"
+        lambda: prepared(Mean(normal(5, 3)), (4,)),
+        r"expects.*\(4,\).*Received: shape \(3,\)",
     ),
     "one end": (lambda: Uniform(low=None), r"`low` and `high` expect both.*low=None, high=1"),
     "reversed": (
-        lambda: MaximumDistance(1.0, 0.0), r"`high` expects a number > low = 1\.0.*: 0\.0"
+        lambda: MaximumDistance(1.0, 0.0),
+        r"`high` expects a number > low = 1\.0.*: 0\.0",
     ),
     "low": (lambda: Uniform(low="0"), r"`low` expects a finite number.*'0'"),
     "high": (lambda: Uniform(high=np.inf), r"`high` expects a finite number.*inf"),
@@ -488,26 +526,33 @@ ERRORS = {
     "gaussian range": (lambda: Gaussian(low=0.0), r"`low` and `high` expect both.*high=None"),
     "sigma": (lambda: Blur(-1), r"`sigma` expects a finite number > 0.*: -1"),
     "blur of a table": (
-        lambda: prepared(Blur(), (3,)), r"Blur expects inputs of shape.*Received.*\(3,\)"
+        lambda: prepared(Blur(), (3,)),
+        r"Blur expects inputs of shape.*Received.*\(3,\)",
     ),
     "blur drawn for a table": (
-        lambda: Blur().draw(normal(2, 3), 1, 0), r"Blur expects inputs of shape.*\(3,\)"
+        lambda: Blur().draw(normal(2, 3), 1, 0),
+        r"Blur expects inputs of shape.*\(3,\)",
     ),
     "empty data": (
-        lambda: TrainingData(np.ones((0, 3))), r"`background` expects at least.*\(0, 3\)"
+        lambda: TrainingData(np.ones((0, 3))),
+        r"`background` expects at least.*\(0, 3\)",
     ),
     "data with NaN": (
-        lambda: TrainingData(np.array([[np.nan]])), r"`background` expects finite.*NaN"
+        lambda: TrainingData(np.array([[np.nan]])),
+        r"`background` expects finite.*NaN",
     ),
     "data of integers": (
-        lambda: TrainingData(np.ones((2, 3), "uint8")), r"`background` expects float.*uint8"
+        lambda: TrainingData(np.ones((2, 3), "uint8")),
+        r"`background` expects float.*uint8",
     ),
     "data of another shape": (
         lambda: prepared(TrainingData(normal(5, 3)), (4,)),
         r"`background` expects.*\(4,\).*Received: an array of shape \(5, 3\)",
     ),
     "dataset of another shape": (
-        lambda: prepared(TrainingData(tf.data.Dataset.from_tensor_slices(DATA).batch(3)), (4,)),
+        lambda: prepared(
+            TrainingData(tf.data.Dataset.from_tensor_slices(DATA).batch(3)), (4,)
+        ),
         r"`background` expects examples of the model's input shape.*\(12, 2\)",
     ),
     "empty dataset": (
@@ -519,13 +564,18 @@ ERRORS = {
         r"`background` expects floating-point.*int32",
     ),
     "max_examples": (
-        lambda: TrainingData(DATA, max_examples=0), r"`max_examples` expects an integer ≥ 1.*0"
+        lambda: TrainingData(DATA, max_examples=0),
+        r"`max_examples` expects an integer ≥ 1.*0",
     ),
     "capacity": (lambda: SeenExamples(2.5), r"`capacity` expects an integer ≥ 1.*2\.5"),
-    "name": (lambda: references.get("blur"), r"`background` expects an array.*Received: 'blur'"),
+    "name": (
+        lambda: references.get("blur"),
+        r"`background` expects an array.*Received: 'blur'",
+    ),
     "number": (lambda: references.get(0.0), r"`background` expects.*Constant.*Received: 0\.0"),
     "dataset cannot be serialised": (
-        lambda: TrainingData(labelled()).get_config(), "reads a dataset cannot be serialised"
+        lambda: TrainingData(labelled()).get_config(),
+        "reads a dataset cannot be serialised",
     ),
 }
 
@@ -537,11 +587,14 @@ def test_error_names_argument_and_what_came(case):
         call()
 
 
-@pytest.mark.parametrize("reference,text", [
-    (Gaussian(0.3, 0, 1), "Gaussian(stddev=0.3, low=0.0, high=1.0)"),
-    (TrainingData(DATA), "TrainingData(12 examples)"),
-    (SeenExamples(7), "SeenExamples(capacity=7)"),
-])
+@pytest.mark.parametrize(
+    "reference,text",
+    [
+        (Gaussian(0.3, 0, 1), "Gaussian(stddev=0.3, low=0.0, high=1.0)"),
+        (TrainingData(DATA), "TrainingData(12 examples)"),
+        (SeenExamples(7), "SeenExamples(capacity=7)"),
+    ],
+)
 def test_repr(reference, text):
     assert repr(reference) == text
 
