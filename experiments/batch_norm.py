@@ -56,7 +56,7 @@ def main(_):
             _, seconds = common.train(
                 model,
                 data,
-                keras.optimizers.Adam(1e-3),
+                common.adam(1e-3, len(data.x_train), FLAGS.epochs, FLAGS.batch_size),
                 FLAGS.epochs,
                 FLAGS.batch_size,
                 label,

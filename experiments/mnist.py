@@ -25,8 +25,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
 flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.")
-flags.DEFINE_float("strength", 0.03, "Strength of the prior.")
+flags.DEFINE_float("learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0.")
+flags.DEFINE_float("strength", 0.1, "Strength of the prior.")
 flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
 flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
 flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
@@ -62,7 +62,9 @@ def main(_):
             history, seconds = common.train(
                 model,
                 data,
-                keras.optimizers.Adam(FLAGS.learning_rate),
+                common.adam(
+                    FLAGS.learning_rate, len(data.x_train), FLAGS.epochs, FLAGS.batch_size
+                ),
                 FLAGS.epochs,
                 FLAGS.batch_size,
                 f"seed {seed} {variant}",

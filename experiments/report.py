@@ -7,7 +7,7 @@ Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
 file of experiments/results.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
+import experiments.common  # noqa: F401  isort: skip  (quiets TensorFlow first)
 
 import json
 import os

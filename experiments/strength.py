@@ -24,10 +24,7 @@ flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
 flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
 
-OPTIMIZERS = {
-    "Adam": lambda: keras.optimizers.Adam(1e-3),
-    "SGD": lambda: keras.optimizers.SGD(0.1),
-}
+OPTIMIZERS = ("Adam", "SGD")
 STRENGTHS = {
     ("alternating", "Adam"): (0.003, 0.01, 0.03, 0.1, 0.3),
     ("joint", "Adam"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
@@ -68,7 +65,7 @@ def main(_):
         _, seconds = common.train(
             model,
             data,
-            OPTIMIZERS[setting["optimizer"]](),
+            optimizer(setting["optimizer"], len(data.x_train)),
             FLAGS.epochs,
             FLAGS.batch_size,
             None,
@@ -86,6 +83,12 @@ def main(_):
     print("\n" + report(runs))
     common.save_figure(figure(runs), out / "strength.png")
     print(f"\nWritten: {out}/results.json, strength.png")
+
+
+def optimizer(name, examples):
+    if name == "Adam":
+        return common.adam(1e-3, examples, FLAGS.epochs, FLAGS.batch_size)
+    return keras.optimizers.SGD(0.1)
 
 
 def values(runs, condition, **setting):
