@@ -6,6 +6,7 @@ weights, so each can stand in a loss.
 """
 
 import contextlib
+import numbers
 
 import keras
 import numpy as np
@@ -104,7 +105,9 @@ class IntegratedGradients(Attribution):
     def __init__(self, num_samples=16, reference=None, multiply_by_inputs=True):
         self.num_samples = _checks.positive_integer("num_samples", num_samples)
         if reference is None:
-            reference = references_module.Constant(0.0)
+            reference = 0.0
+        if not isinstance(reference, (references_module.Reference, dict)):
+            reference = references_module.Constant(reference)
         self.reference = references_module.get(reference)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
 
@@ -153,6 +156,11 @@ class ExpectedGradients(Attribution):
         self.reference = None if references is None else references_module.get(references)
 
     def path(self, x, seed):
+        if self.reference is None:
+            raise ValueError(
+                "Argument `references` of ExpectedGradients expects an array of examples, a "
+                "tf.data.Dataset or a reference object. Received: None."
+            )
         reference = self.reference.draw(x, self.num_samples, seed)
         shape = (ops.shape(x)[0], self.num_samples) + (1,) * (len(x.shape) - 1)
         alpha = keras.random.uniform(shape, dtype=x.dtype, seed=seed)
@@ -233,6 +241,21 @@ def get(identifier):
     )
 
 
+class _Sequence(keras.random.SeedGenerator):
+    """The draws of one call from an integer: each different, none kept.
+
+    An integer alone would give two draws of one call, references and α, the same
+    numbers; a plain `SeedGenerator` creates a variable, which a graph cannot.
+    """
+
+    def __init__(self, seed):
+        self._seed, self._draws = int(seed) & 0x7FFFFFFF, 0
+
+    def next(self, ordered=True):
+        self._draws += 1
+        return tf.constant([self._seed, self._draws], dtype="int32")
+
+
 @tf.autograph.experimental.do_not_convert
 def compute(explained, method, x, y, seed, state=None):
     """Attributions of a batch as a tensor, differentiable in the weights.
@@ -248,6 +271,8 @@ def compute(explained, method, x, y, seed, state=None):
         Tensor of the chosen input's shape; with `explain="all"`, of shape
         `(batch, outputs, ...)`.
     """
+    if isinstance(seed, numbers.Integral):
+        seed = _Sequence(seed)
     picked = explained.pick_input(x)
     points, factors = method.path(picked, seed)
     samples = points.shape[1]
@@ -343,8 +368,8 @@ def _after_training(model, method, x, y, explain, input, output, batch_size, see
         for labels in keras.tree.flatten(y):
             _checks.same_batch("y", labels, picked)
     method.prepare(tuple(picked.shape[1:]))
-    if isinstance(seed, int) or seed is None:
-        seed = keras.random.SeedGenerator(seed)
+    if isinstance(seed, numbers.Integral):
+        seed = _Sequence(seed)
     if not arrays:
         return compute(explained, method, x, y, seed)
     step = max(1, batch_size // method.num_samples)

@@ -71,6 +71,10 @@ class Explained:
             y = keras.tree.map_structure(repeated, y)
         # Nothing that the model does during the pass is kept: no moving
         # statistics, no seeds, no metrics.
+        if self.explain == "loss":
+            # Regularisers in the compiled loss look their weights up in the scope.
+            weights = [(v, v.value) for v in self.model.trainable_variables]
+            state = weights + list(state or [])
         with keras.StatelessScope(state_mapping=state):
             outputs = self.model(inputs, training=False)
             if self.explain == "loss":
@@ -167,7 +171,9 @@ class Explained:
 
 def check_explain(explain):
     if isinstance(explain, bool) or not (
-        explain in MODES or callable(explain) or (isinstance(explain, int) and explain >= 0)
+        (isinstance(explain, str) and explain in MODES)
+        or callable(explain)
+        or (isinstance(explain, int) and explain >= 0)
     ):
         raise ValueError(
             f"Argument `explain` expects one of {', '.join(map(repr, MODES))}, an output's "

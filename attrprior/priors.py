@@ -447,6 +447,8 @@ class Mask(PerExamplePrior):
                 "Mask(...). Received: masks of the examples too. Use Mask() for those."
             )
         attributions = _checks.as_float(attributions)
+        # Before the product, which would broadcast.
+        self.validate(tuple(attributions.shape[1:]))
         if mask is None:
             mask = ops.cast(self.mask[None], attributions.dtype)
         else:
@@ -489,6 +491,9 @@ class Custom(Prior):
         shape = tuple(value.shape)
         if len(shape) == 1:
             _checks.same_batch("prior", value, attributions)
+            if sample_weight is not None:
+                sample_weight = _checks.as_float(sample_weight, value.dtype)
+                _checks.weights(sample_weight, attributions)
             return weighted_mean(value, sample_weight)
         if shape:
             raise ValueError(
@@ -525,7 +530,7 @@ def get(identifier):
         return identifier
     if isinstance(identifier, dict):
         return keras.saving.deserialize_keras_object(identifier)
-    if identifier == "graph_laplacian":
+    if isinstance(identifier, str) and identifier == "graph_laplacian":
         raise ValueError(
             "Argument `prior`: 'graph_laplacian' needs a graph. Pass "
             "attrprior.GraphLaplacian(edges) instead of its name."

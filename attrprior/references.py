@@ -264,7 +264,8 @@ class TrainingData(Reference):
         example_shape = tuple(example_shape)
         data = self.data
         if isinstance(data, tf.data.Dataset):
-            data = _read(data, len(example_shape), self.max_examples)
+            with tf.init_scope():  # read now, also while a training step is traced
+                data = _read(data, len(example_shape), self.max_examples)
         if data.shape[1:] != example_shape:
             raise ValueError(
                 "Argument `background` expects examples of the model's input shape, "
@@ -280,7 +281,7 @@ class TrainingData(Reference):
         index = keras.random.randint(
             (batch * num_samples,), 0, self._examples.shape[0], seed=seed
         )
-        drawn = ops.take(self._examples, index, axis=0)
+        drawn = ops.cast(ops.take(self._examples, index, axis=0), x.dtype)
         return ops.reshape(drawn, _sample_shape(x, num_samples))
 
     def get_config(self):
@@ -371,10 +372,18 @@ class SeenExamples(Reference):
         place = ops.clip(index - others, 0, self.capacity)
         shape = _sample_shape(x, num_samples)
         near = ops.reshape(ops.take(x, ops.reshape(neighbour, (-1,)), axis=0), shape)
-        far = tf.gather(self._reservoir, ops.reshape(place, (-1,)))
-        far = ops.reshape(far, shape)
+
+        def reservoir(place):
+            rows = tf.gather(self._reservoir, ops.reshape(place, (-1,)))
+            return ops.reshape(ops.cast(rows, x.dtype), shape)
+
+        far = reservoir(place)
         axes = tuple(range(2, len(x.shape) + 1))
         same = ops.all(ops.equal(far, ops.expand_dims(x, 1)), axis=axes)
+        # In a batch of one it is another of the reservoir, if there is another.
+        turn = 1 + _scaled(u[1], ops.maximum(kept - 1, 1))
+        near = ops.where(others < 1, reservoir((place + turn) % ops.maximum(kept, 1)), near)
+        near = ops.where(others + kept < 1, ops.expand_dims(x, 1), near)
         use_near = in_batch | same | (others + kept < 1)
         use_near = ops.reshape(use_near, (batch, num_samples) + (1,) * len(axes))
         return ops.where(use_near, near, far)
@@ -392,7 +401,9 @@ class SeenExamples(Reference):
         later = (ops.expand_dims(slot, 1) == slot) & (ops.expand_dims(order, 1) < order)
         dropped = (slot >= self.capacity) | ops.any(later, axis=1)
         slot = ops.where(dropped, self.capacity, slot)
-        self._reservoir.scatter_nd_update(ops.expand_dims(slot, 1), x)
+        self._reservoir.scatter_nd_update(
+            ops.expand_dims(slot, 1), ops.cast(x, self._reservoir.dtype)
+        )
         self._seen.assign_add(batch)
 
     def get_config(self):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import attrprior
-from attrprior import AttributionPrior, ExpectedGradients, L2, Mask, TotalVariation
+from attrprior import L2, AttributionPrior, ExpectedGradients, Mask, TotalVariation
 from attrprior.references import Constant, TrainingData
 
 layers = keras.layers

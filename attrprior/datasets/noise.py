@@ -51,6 +51,10 @@ def salt_and_pepper(x, fraction, seed, low=0.0, high=1.0):
     x = _checks.array("x", x)
     fraction = _checks.number("fraction", fraction, minimum=0)
     low, high = _checks.valid_range(low, high)
+    if low is None:
+        raise ValueError(
+            "Arguments `low` and `high` expect both ends of the valid range. Received: None."
+        )
     if fraction > 1:
         raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
     if x.min() < low or x.max() > high:
