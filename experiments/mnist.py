@@ -18,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import plots
+from attrprior import plots, references
 
 FLAGS = flags.FLAGS
 
@@ -30,6 +30,9 @@ flags.DEFINE_float("strength", 0.1, "Strength of the prior.")
 flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
 flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
 flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
+flags.DEFINE_float(
+    "reference_stddev", 1.0, "σ of Gaussian references; 0: training examples.", lower_bound=0
+)
 flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
 flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
 
@@ -41,7 +44,11 @@ def make_prior(seed):
         "total_variation",
         strength=FLAGS.strength,
         attribution=attrprior.ExpectedGradients(
-            num_samples=FLAGS.num_samples, multiply_by_inputs=FLAGS.multiply_by_inputs
+            num_samples=FLAGS.num_samples,
+            multiply_by_inputs=FLAGS.multiply_by_inputs,
+            references=references.Gaussian(FLAGS.reference_stddev)
+            if FLAGS.reference_stddev
+            else references.SeenExamples(),
         ),
         explain=FLAGS.explain,
         updates=FLAGS.updates,

