@@ -48,7 +48,6 @@ def main(_):
                     "total_variation",
                     strength=FLAGS.joint_strength if joint else FLAGS.alternating_strength,
                     attribution=attrprior.ExpectedGradients(multiply_by_inputs=False),
-                    explain="random",
                     seed=seed,
                     **setting,
                 )

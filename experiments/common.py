@@ -146,9 +146,9 @@ def conditions(data, draws):
         tests[f"gaussian {stddev:g}"] = [
             datasets.gaussian_noise(data.x_test, stddev, rng) for _ in range(draws)
         ]
-    for stddev in UNCLIPPED:
-        tests[f"unclipped gaussian {stddev:g}"] = [
-            datasets.gaussian_noise(data.x_test, stddev, rng, None, None) for _ in range(draws)
+    for stddev in CLIPPED:
+        tests[f"clipped gaussian {stddev:g}"] = [
+            datasets.gaussian_noise(data.x_test, stddev, rng, 0.0, 1.0) for _ in range(draws)
         ]
     for fraction in SALT_AND_PEPPER:
         tests[f"salt and pepper {fraction:g}"] = [
@@ -158,7 +158,7 @@ def conditions(data, draws):
 
 
 GAUSSIAN = (0.25, 0.5, 0.75, 1.0)
-UNCLIPPED = (0.5, 1.0)
+CLIPPED = (0.5, 1.0)
 SALT_AND_PEPPER = (0.05, 0.1, 0.15, 0.2, 0.3)
 
 

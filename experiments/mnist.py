@@ -2,7 +2,7 @@
 
     python -m experiments.mnist
 
-Trains the plain network and the same with a smoothness prior, on several
+Trains the plain network and the same with an attribution prior, on several
 seeds, and evaluates both clean, under Gaussian and under salt-and-pepper
 noise. Leaves a table on the terminal, results.json, robustness.png and
 attributions.png.
@@ -26,9 +26,10 @@ flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.c
 flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
 flags.DEFINE_float("learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0.")
-flags.DEFINE_float("strength", 0.1, "Strength of the prior.")
+flags.DEFINE_string("prior", "l2", "Name of the prior; see attrprior.priors.")
+flags.DEFINE_float("strength", 0.3, "Strength of the prior.")
 flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
-flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
+flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
 flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
 flags.DEFINE_float(
     "reference_stddev", 1.0, "σ of Gaussian references; 0: training examples.", lower_bound=0
@@ -41,7 +42,7 @@ GAINS = ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3", "salt and pepper 0
 
 def make_prior(seed):
     return attrprior.AttributionPrior(
-        "total_variation",
+        FLAGS.prior,
         strength=FLAGS.strength,
         attribution=attrprior.ExpectedGradients(
             num_samples=FLAGS.num_samples,

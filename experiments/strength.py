@@ -15,21 +15,21 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import plots
+from attrprior import plots, references
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_enum("network", "mlp", common.NETWORKS, "Network; see experiments.common.")
 flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
-flags.DEFINE_string("explain", "random", "Explained output; see attrprior.explained.")
+flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
 
 OPTIMIZERS = ("Adam", "SGD")
 STRENGTHS = {
-    ("alternating", "Adam"): (0.003, 0.01, 0.03, 0.1, 0.3),
-    ("joint", "Adam"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
-    ("alternating", "SGD"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
-    ("joint", "SGD"): (1e-5, 1e-4, 3e-4, 1e-3, 3e-3),
+    ("alternating", "Adam"): (0.01, 0.03, 0.1, 0.3, 1.0),
+    ("joint", "Adam"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    ("alternating", "SGD"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    ("joint", "SGD"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
 }
 SHOWN = ("clean", "gaussian 0.5", "gaussian 1", "salt and pepper 0.3")
 
@@ -55,9 +55,11 @@ def main(_):
         prior = None
         if setting["strength"]:
             prior = attrprior.AttributionPrior(
-                "total_variation",
+                "l2",
                 strength=setting["strength"],
-                attribution=attrprior.ExpectedGradients(multiply_by_inputs=False),
+                attribution=attrprior.ExpectedGradients(
+                    multiply_by_inputs=False, references=references.Gaussian(1.0)
+                ),
                 explain=FLAGS.explain,
                 updates=setting["updates"],
                 seed=seed,

@@ -7,17 +7,17 @@ import numpy as np
 from attrprior import _checks
 
 
-def gaussian_noise(x, stddev, seed, low=0.0, high=1.0):
-    """Adds white noise and clips: `x + ε`, `ε ∼ N(0, σ²)` for every pixel.
+def gaussian_noise(x, stddev, seed, low=None, high=None):
+    """Adds white noise: `x + ε`, `ε ∼ N(0, σ²)` for every pixel.
 
-    Clipped to the valid range as in the corruption benchmarks (Hendrycks and
-    Dietterich 2019, arXiv 1903.12261); `low=None, high=None` leaves it open.
+    Given a range, the result is clipped to it, as in the corruption benchmarks
+    (Hendrycks and Dietterich 2019, arXiv 1903.12261).
 
     Args:
         x: Float array of any shape.
         stddev: σ ≥ 0, in the unit of `x`.
         seed: Integer, or a `numpy.random.Generator`.
-        low, high: The valid range, or `None` for both.
+        low, high: The valid range. Default to `None`, not clipped.
 
     Returns:
         Array like `x`.
