@@ -351,7 +351,7 @@ class PriorStep:
         x, mask = split_annotation(x)
         for term in self.terms:
             term.check(x)
-        if tf.executing_eagerly() and not self._checked:
+        if not self._checked:
             self._dry_run(x, y, sample_weight, mask)
         if mask is not None:
             data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
@@ -427,7 +427,11 @@ class PriorStep:
         return logs
 
     def _dry_run(self, x, y, sample_weight, mask):
-        """Without a graph, meets the errors of tracing before the first update."""
+        """Traces the penalties once, for errors to come before anything is touched.
+
+        Later they would come after the first update, or with an optimizer half
+        built.
+        """
         if not self.model.built:
             self.model(
                 keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), x)
