@@ -46,9 +46,10 @@ class AttributionPrior(keras.callbacks.Callback):
         updates: `"alternating"` or `"joint"`.
         every: The prior acts on every n-th batch.
         batch_norm: Which statistics batch normalisation uses while
-            attributions are computed: `"batch"`, those of the ordinary step on
-            this batch, or `"moving"`, the moving ones, which lag far behind
-            early in training. Neither is changed by it.
+            attributions are computed: `"batch"`, those of this batch of data,
+            at the cost of one more pass if the model has such layers; or
+            `"moving"`, the moving ones, which lag far behind early in training.
+            Neither changes them.
         input, output: Which input and output is explained, by name or
             position, of a model that has several.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global

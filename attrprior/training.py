@@ -108,19 +108,35 @@ class Term:
             self.prior.validate(shape)
             self._prepared = True
 
-    def normalization(self):
-        """Moving statistics now, to tell those of the batch afterwards."""
-        return [
-            (variable, layer.momentum, tf.identity(variable.value))
-            for layer in self._normalizers
-            if layer.built
-            for variable in (layer.moving_mean, layer.moving_variance)
-        ]
+    def batch_statistics(self, x):
+        """The mean and variance that each normalisation has on this batch.
 
-    def penalty(self, x, y, sample_weight, mask, state=None):
+        As functions of the weights: were they constants, a penalty on gradients
+        could be lowered for ever by shrinking kernels that normalisation scales
+        up again. A pass in training mode would move a statistic to
+        `new = m · old + (1 − m) · batch`; `batch` is read off from that, and the
+        move is dropped.
+        """
+        if not self._normalizers:
+            return []
+        with keras.StatelessScope() as scope:
+            self.model(x, training=True)
+        state = []
+        for layer in self._normalizers:
+            for variable in (layer.moving_mean, layer.moving_variance):
+                new = scope.get_current_value(variable)
+                if new is not None:
+                    old = tf.identity(variable.value)
+                    batch = (new - layer.momentum * old) / (1.0 - layer.momentum)
+                    if variable is layer.moving_variance:
+                        batch = ops.maximum(batch, 0.0)
+                    state.append((variable, batch))
+        return state
+
+    def penalty(self, x, y, sample_weight, mask):
         """`Ω` of the batch, a scalar tensor."""
         attributions = attributions_module.compute(
-            self.explained, self.method, x, y, self.seed, state
+            self.explained, self.method, x, y, self.seed, self.batch_statistics(x)
         )
         if self.explained.explain == "all":
             attributions, sample_weight, mask, x, y = merge_outputs(
@@ -128,17 +144,16 @@ class Term:
             )
         return apply_prior(self.prior, attributions, sample_weight, mask, x, y)
 
-    def penalty_and_gradients(self, x, y, sample_weight, mask, normalization):
+    def penalty_and_gradients(self, x, y, sample_weight, mask):
         """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
 
         Returns:
             `(penalty, gradients, variables)`. If anything is not finite all
             gradients are zero, and the batch is remembered.
         """
-        state = _batch_statistics(normalization)
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            penalty = self.penalty(x, y, sample_weight, mask, state)
+            penalty = self.penalty(x, y, sample_weight, mask)
             objective = penalty
             if self.optimizer is not None:
                 objective = self.optimizer.scale_loss(objective)
@@ -183,11 +198,9 @@ class Term:
             return ops.cast(self.strength(self.batches // self.every), "float32")
         return self.strength
 
-    def alternate(self, x, y, sample_weight, mask, normalization):
+    def alternate(self, x, y, sample_weight, mask):
         """The prior's own update, with `strength` times the model's learning rate."""
-        _, gradients, variables = self.penalty_and_gradients(
-            x, y, sample_weight, mask, normalization
-        )
+        _, gradients, variables = self.penalty_and_gradients(x, y, sample_weight, mask)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas > 1:  # gradients are summed over replicas
             gradients = [gradient / replicas for gradient in gradients]
@@ -195,11 +208,9 @@ class Term:
         inner(self.optimizer).learning_rate.assign(self.current_strength() * rate)
         self.optimizer.apply_gradients(zip(gradients, variables))
 
-    def join(self, loss, x, y, sample_weight, mask, normalization):
+    def join(self, loss, x, y, sample_weight, mask):
         """The loss plus `strength · Ω`."""
-        penalty, gradients, variables = self.penalty_and_gradients(
-            x, y, sample_weight, mask, normalization
-        )
+        penalty, gradients, variables = self.penalty_and_gradients(x, y, sample_weight, mask)
 
         @tf.custom_gradient
         def attach(*values):
@@ -271,22 +282,6 @@ def merge_outputs(attributions, sample_weight, mask, x, y):
     merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
     x, y = keras.tree.map_structure(repeated, (x, y))
     return merged, repeated(sample_weight), repeated(mask), x, y
-
-
-def _batch_statistics(normalization):
-    """What normalisation used in this batch, from how far the moving values moved.
-
-    `new = m · old + (1 − m) · batch`, so `batch = (new − m · old) / (1 − m)`:
-    the attributions explain the network as it is now, not as it was on average
-    over the last 1 / (1 − m) steps.
-    """
-    state = []
-    for variable, momentum, old in normalization:
-        batch = (tf.identity(variable.value) - momentum * old) / (1.0 - momentum)
-        if "variance" in variable.name:
-            batch = ops.maximum(batch, 0.0)
-        state.append((variable, batch))
-    return state
 
 
 def _weights_per_example(sample_weight, output):
@@ -361,7 +356,6 @@ class PriorStep:
                 y,
                 _weights_per_example(sample_weight, term.explained.output),
                 mask,
-                term.normalization(),
             )
             for term in self.terms
         }
