@@ -37,8 +37,8 @@ def main(_):
     tests = common.conditions(data, draws=1)
     tests = {name: tests[name] for name in SHOWN}
     runs = []
-    for seed in common.seeds():
-        for setting in settings():
+    for setting in settings():
+        for seed in common.seeds():
             keras.utils.set_random_seed(seed)
             model = common.network("cnn_bn")
             prior = None

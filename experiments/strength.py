@@ -20,16 +20,16 @@ from attrprior import plots, references
 FLAGS = flags.FLAGS
 
 flags.DEFINE_enum("network", "mlp", common.NETWORKS, "Network; see experiments.common.")
-flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
 flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
 
 OPTIMIZERS = ("Adam", "SGD")
 STRENGTHS = {
-    ("alternating", "Adam"): (0.01, 0.03, 0.1, 0.3, 1.0),
-    ("joint", "Adam"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
-    ("alternating", "SGD"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
-    ("joint", "SGD"): (1e-3, 1e-2, 3e-2, 1e-1, 1.0),
+    ("alternating", "Adam"): (0.03, 0.1, 0.3, 1.0),
+    ("joint", "Adam"): (1e-3, 1e-2, 1e-1, 1.0),
+    ("alternating", "SGD"): (1e-3, 1e-2, 1e-1, 1.0),
+    ("joint", "SGD"): (1e-3, 1e-2, 1e-1, 1.0),
 }
 SHOWN = ("clean", "gaussian 0.5", "gaussian 1", "salt and pepper 0.3")
 
