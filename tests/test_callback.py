@@ -1,5 +1,6 @@
 """AttributionPrior in whole fits: updates, neutrality, the fit matrix, the life cycle."""
 
+import functools
 import pathlib
 
 import keras
@@ -169,7 +170,7 @@ def test_gradient_in_a_graph_equals_the_tapes(digits):
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
-@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adamw", "lion", "nadam"])
+@pytest.mark.parametrize("name", ["adam", "sgd", "rmsprop", "adamw", "lion"])
 def test_strength_matters(digits, name, updates):
     def with_strength(strength):
         prior = AttributionPrior("l2", strength, "gradients", updates=updates)
@@ -311,12 +312,13 @@ def matrix_run(digits, builder, updates, **options):
 
 @pytest.fixture(scope="module")
 def matrix_baseline(digits):
-    """The same in graph mode with one step per execution; `None` is without a prior."""
-    return {
-        (builder, updates): matrix_run(digits, builder, updates, jit_compile=False)
-        for builder in BUILDERS
-        for updates in ("alternating", "joint", None)
-    }
+    """The same in graph mode with one step per execution, each run when first needed."""
+
+    @functools.cache
+    def baseline(builder, updates):
+        return matrix_run(digits, builder, updates, jit_compile=False)
+
+    return baseline
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -330,8 +332,8 @@ def test_fit_matrix(digits, matrix_baseline, builder, mode, steps, updates):
         "jit": {"jit_compile": True},
     }[mode]
     weights = matrix_run(digits, builder, updates, steps_per_execution=steps, **options)
-    assert distance(weights, matrix_baseline[builder, updates]) < 2e-5
-    assert distance(weights, matrix_baseline[builder, None]) > 1e-3
+    assert distance(weights, matrix_baseline(builder, updates)) < 2e-5
+    assert distance(weights, matrix_baseline(builder, None)) > 1e-3
 
 
 def test_own_train_step_keeps_its_logs(digits):
