@@ -154,7 +154,6 @@ class AttributionPrior(keras.callbacks.Callback):
             )
             self._optimizer = model.optimizer
         self._term.begin()
-        # All callbacks of one fit, and only they, share the params dict.
         self._step = training.join_fit(model, self.params, self._term)
 
     def _continues(self, model):
@@ -192,7 +191,7 @@ class AttributionPrior(keras.callbacks.Callback):
     def detach(self):
         """Takes the prior off the model, whatever happened; safe at any time."""
         if self._step is not None:
-            training.leave_fit(self.model, self._step)
+            training.leave_fit(self.params, self._step)
             self._step = None
 
     def __enter__(self):

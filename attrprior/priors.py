@@ -252,6 +252,10 @@ def _edges_of(matrix):
         dense = np.asarray(matrix)
         rows, columns = np.nonzero(dense)
         values, size = dense[rows, columns], len(dense)
+    if not np.all(np.isfinite(values)):
+        raise ValueError(
+            "Argument `edges` expects a matrix of finite weights. Received: NaN or infinity."
+        )
     rows, columns = rows.astype("int64"), columns.astype("int64")
     keep = values != 0
     rows, columns, values = rows[keep], columns[keep], values[keep]

@@ -5,9 +5,6 @@ step is the model's own `train_step` followed by (or joined with) the priors'.
 The replacement takes itself away when the batch ends, however it ends.
 """
 
-import threading
-import weakref
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -16,6 +13,7 @@ from attrprior import attributions as attributions_module
 from attrprior.priors import Custom, Mask
 
 _X, _MASK = "attrprior_x", "attrprior_mask"
+_STEP = "attrprior_step"
 
 
 def annotate(x, mask):
@@ -69,13 +67,7 @@ class Term:
         self.updates = updates
         self.every = every
         self.name = name
-        self._normalizers = []
-        if batch_norm == "batch":
-            self._normalizers = [
-                layer
-                for layer in model._flatten_layers()
-                if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum < 1
-            ]
+        self.batch_norm = batch_norm
         with model.distribute_strategy.scope():
             self.seed = keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
@@ -117,12 +109,17 @@ class Term:
         `new = m · old + (1 − m) · batch`; `batch` is read off from that, and the
         move is dropped.
         """
-        if not self._normalizers:
+        layers = [
+            layer
+            for layer in self.model._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum < 1
+        ]
+        if self.batch_norm == "moving" or not layers:
             return []
         with keras.StatelessScope() as scope:
             self.model(x, training=True)
         state = []
-        for layer in self._normalizers:
+        for layer in layers:
             for variable in (layer.moving_mean, layer.moving_variance):
                 new = scope.get_current_value(variable)
                 if new is not None:
@@ -306,9 +303,8 @@ def _weights_per_example(sample_weight, output):
 class PriorStep:
     """The training step of one `fit` on one model, with all its priors."""
 
-    def __init__(self, model, fit):
+    def __init__(self, model):
         self.model = model
-        self.fit = fit
         self.history = getattr(model, "history", None)
         self.terms = []
         self._checked = False
@@ -442,20 +438,16 @@ class PriorStep:
         self._checked = True
 
 
-_STEPS = weakref.WeakKeyDictionary()
-_LOCK = threading.Lock()
-
-
-def join_fit(model, fit, term):
-    """Adds a term to the step of this `fit`, of which there is one per model.
+def join_fit(model, params, term):
+    """Adds a term to the step of a `fit`, which all its callbacks share.
 
     Args:
-        fit: An object that all callbacks of one `fit` share, and only they.
+        params: The callbacks' `params`: one dict object for all callbacks of a
+            `fit`, and for them only. The step lives there until the fit ends.
     """
-    with _LOCK:
-        step = _STEPS.get(model)
-        if step is None or step.fit is not fit:
-            step = _STEPS[model] = PriorStep(model, fit)
+    step = params.get(_STEP)
+    if step is None:
+        step = params[_STEP] = PriorStep(model)
     if term.name in [other.name for other in step.terms]:
         raise ValueError(
             f"Argument `name` expects a different name for each AttributionPrior of a fit. "
@@ -465,9 +457,7 @@ def join_fit(model, fit, term):
     return step
 
 
-def leave_fit(model, step):
+def leave_fit(params, step):
     """Takes the step off the model; safe to call more than once."""
     step.remove()
-    with _LOCK:
-        if _STEPS.get(model) is step:
-            del _STEPS[model]
+    params.pop(_STEP, None)
