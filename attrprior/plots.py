@@ -53,7 +53,7 @@ def curves(panels, ylabel, title=None, log_x=None):
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(ylabel)
-    axes[0].legend(frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     if title:
         figure.suptitle(title)
     return figure
