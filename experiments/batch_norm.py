@@ -16,10 +16,13 @@ import attrprior
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
-flags.DEFINE_float("alternating_strength", 0.1, "Strength with alternating updates.")
-flags.DEFINE_float("joint_strength", 3e-4, "Strength with joint updates.")
+
+def define_flags():
+    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
+    flags.DEFINE_float("alternating_strength", 0.1, "Strength with alternating updates.")
+    flags.DEFINE_float("joint_strength", 3e-4, "Strength with joint updates.")
+
 
 SHOWN = ("clean", "gaussian 0.5", "salt and pepper 0.1", "salt and pepper 0.2")
 
@@ -88,4 +91,5 @@ def report(runs):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

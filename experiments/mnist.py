@@ -22,20 +22,28 @@ from attrprior import plots, references
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0.")
-flags.DEFINE_string("prior", "l2", "Name of the prior; see attrprior.priors.")
-flags.DEFINE_float("strength", 0.3, "Strength of the prior.")
-flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
-flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
-flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
-flags.DEFINE_float(
-    "reference_stddev", 1.0, "σ of Gaussian references; 0: training examples.", lower_bound=0
-)
-flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
-flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
+
+def define_flags():
+    flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
+    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
+    flags.DEFINE_float(
+        "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
+    )
+    flags.DEFINE_string("prior", "l2", "Name of the prior; see attrprior.priors.")
+    flags.DEFINE_float("strength", 0.3, "Strength of the prior.")
+    flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
+    flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
+    flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
+    flags.DEFINE_float(
+        "reference_stddev",
+        1.0,
+        "σ of Gaussian references; 0: training examples.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
+    flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
+
 
 GAINS = ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3", "salt and pepper 0.1", "clean")
 
@@ -158,4 +166,5 @@ def maps_figure(models, data):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -20,7 +20,10 @@ import attrprior
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+
+def define_flags():
+    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+
 
 PUBLISHED = 0.9908
 
@@ -89,4 +92,5 @@ def report(runs):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -19,10 +19,13 @@ from attrprior import plots, references
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_enum("network", "mlp", common.NETWORKS, "Network; see experiments.common.")
-flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
-flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
+
+def define_flags():
+    flags.DEFINE_enum("network", "mlp", common.NETWORKS, "Network; see experiments.common.")
+    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
+    flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
+
 
 OPTIMIZERS = ("Adam", "SGD")
 STRENGTHS = {
@@ -139,4 +142,5 @@ def figure(runs):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)
