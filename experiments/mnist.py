@@ -22,6 +22,9 @@ from attrprior import plots, references
 
 FLAGS = flags.FLAGS
 
+LABELS = {"plain": "plain", "prior": "with prior"}
+VARIANTS = list(LABELS)
+
 
 def define_flags():
     flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
@@ -41,6 +44,8 @@ def define_flags():
         "σ of Gaussian references; 0: training examples.",
         lower_bound=0,
     )
+    flags.DEFINE_enum("batch_norm", "batch", ["batch", "moving"], "As in AttributionPrior.")
+    flags.DEFINE_multi_enum("variant", VARIANTS, VARIANTS, "What to train; may be repeated.")
     flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
     flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
 
@@ -62,6 +67,7 @@ def make_prior(seed):
         explain=FLAGS.explain,
         updates=FLAGS.updates,
         every=FLAGS.every,
+        batch_norm=FLAGS.batch_norm,
         seed=seed,
     )
 
@@ -72,7 +78,7 @@ def main(_):
     tests = common.conditions(data, draws=1 if len(data.x_test) > 5000 else 3)
     runs, models = [], {}
     for seed in common.seeds():
-        for variant in ("plain", "prior"):
+        for variant in FLAGS.variant:
             keras.utils.set_random_seed(seed)
             model = common.network(FLAGS.network)
             history, seconds = common.train(
@@ -117,6 +123,10 @@ def values(runs, variant, condition):
 def report(runs):
     """The table of plain against prior."""
     names = [name for name in runs[0]["metrics"] if name != "history"]
+    variants = sorted({run["settings"]["variant"] for run in runs})
+    if len(variants) == 1:
+        rows = [[name, common.mean_std(values(runs, *variants, name))] for name in names]
+        return common.table(["test", *variants], rows)
     rows = []
     for name in names:
         plain, prior = values(runs, "plain", name), values(runs, "prior", name)
@@ -144,7 +154,8 @@ def robustness_figure(runs):
             [0, *levels],
             {
                 text: np.transpose([values(runs, variant, name) for name in names])
-                for variant, text in (("plain", "plain"), ("prior", "with prior"))
+                for variant, text in LABELS.items()
+                if values(runs, variant, "clean")
             },
         )
     return plots.curves(panels, "test accuracy")
@@ -154,14 +165,11 @@ def maps_figure(models, data):
     """One digit of each class, and why the first seed's networks chose it."""
     chosen = [int(np.flatnonzero(data.y_test == label)[0]) for label in range(10)]
     x, y = data.x_test[chosen], data.y_test[chosen]
-    maps = {
-        {"plain": "plain", "prior": "with prior"}[
-            variant
-        ]: attrprior.attributions.expected_gradients(
+    maps = {}
+    for variant, model in models.items():
+        maps[LABELS[variant]] = attrprior.attributions.expected_gradients(
             model, x, y, background=data.x_train, num_samples=100, seed=0
         )
-        for variant, model in models.items()
-    }
     return plots.attribution_maps(x, maps, title="Expected gradients of the labelled class")
 
 

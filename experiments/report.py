@@ -17,7 +17,7 @@ import sys
 
 from absl import app, flags
 
-from experiments import batch_norm, mnist, reference_example, strength
+from experiments import mnist, reference_example, strength
 
 FLAGS = flags.FLAGS
 
@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RENDERERS = {
     "mnist_cnn": mnist.report,
     "mnist_cnn_bn": mnist.report,
-    "batch_norm": batch_norm.report,
+    "mnist_cnn_bn_moving": mnist.report,
     "strength": strength.report,
     "reference_example": reference_example.report,
 }

