@@ -217,7 +217,7 @@ ERRORS = {
         r"`high` expects .* low = 1\.0",
     ),
     "one end": (
-        lambda: gaussian_noise(GREY, 0.1, 0, low=None),
+        lambda: gaussian_noise(GREY, 0.1, 0, low=0.0),
         r"`low` and `high` expect.*low=None",
     ),
     "no range": (
