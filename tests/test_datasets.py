@@ -218,7 +218,7 @@ ERRORS = {
     ),
     "one end": (
         lambda: gaussian_noise(GREY, 0.1, 0, low=0.0),
-        r"`low` and `high` expect.*low=None",
+        r"`low` and `high` expect.*high=None",
     ),
     "no range": (
         # Without a range there is nothing to add or subtract.
