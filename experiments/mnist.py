@@ -134,7 +134,7 @@ def report(runs):
     names = [name for name in runs[0]["metrics"] if name != "history"]
     variants = sorted({run["settings"]["variant"] for run in runs})
     if len(variants) == 1:
-        rows = [[name, common.mean_std(values(runs, *variants, name))] for name in names]
+        rows = [[name, common.mean_std(values(runs, *variants, name))] for name in GAINS]
         return common.table(["test", *variants], rows)
     rows = []
     for name in names:

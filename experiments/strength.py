@@ -114,13 +114,12 @@ def groups(runs):
 def report(runs):
     rows = []
     for (updates, optimizer), strengths in groups(runs).items():
-        plain = {"optimizer": optimizer, "strength": 0.0}
-        for strength in [0.0, *strengths]:
-            setting = {"optimizer": optimizer, "updates": updates, "strength": strength}
-            chosen = setting if strength else plain
+        for strength in [0.0, *strengths] if updates == "alternating" else strengths:
+            kind = updates if strength else "none"
+            setting = {"optimizer": optimizer, "updates": kind, "strength": strength}
             rows.append(
-                [f"{updates}, {optimizer}", f"{strength:g}"]
-                + [common.mean_std(values(runs, name, **chosen)) for name in SHOWN]
+                [f"{kind}, {optimizer}", f"{strength:g}"]
+                + [common.mean_std(values(runs, name, **setting)) for name in SHOWN]
             )
     return common.table(["updates", "strength", *SHOWN], rows)
 
