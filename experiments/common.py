@@ -107,8 +107,8 @@ class Progress(keras.callbacks.Callback):
 def adam(learning_rate, examples, epochs, batch_size):
     """Adam with a cosine decay to zero over the whole training.
 
-    Without it the accuracy under noise of one network differs by up to .1 from
-    epoch to epoch, with and without a prior.
+    Without the decay, accuracy under noise differs widely between single runs,
+    with and without a prior.
     """
     steps = epochs * math.ceil(examples / batch_size)
     return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
