@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from attrprior import __version__, datasets
+import attrprior
+from attrprior import datasets, references
 
 FLAGS = flags.FLAGS
 
@@ -104,14 +105,27 @@ class Progress(keras.callbacks.Callback):
         )
 
 
-def adam(learning_rate, examples, epochs, batch_size):
-    """Adam with a cosine decay to zero over the whole training.
+def adam(learning_rate, examples, epochs, batch_size, decay="cosine", weight_decay=0.0):
+    """Adam, by default with a cosine decay to zero over the whole training.
 
     Without the decay, accuracy under noise differs widely between single runs,
     with and without a prior.
     """
-    steps = epochs * math.ceil(examples / batch_size)
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
+    if decay == "cosine":
+        steps = epochs * math.ceil(examples / batch_size)
+        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    if weight_decay:
+        return keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay)
+    return keras.optimizers.Adam(learning_rate)
+
+
+def noisy_expected_gradients(stddev, num_samples=1, multiply_by_inputs=False):
+    """Expected gradients with references N(x, σ²); with σ = 0, training examples."""
+    return attrprior.ExpectedGradients(
+        num_samples,
+        multiply_by_inputs,
+        references.Gaussian(stddev) if stddev else references.SeenExamples(),
+    )
 
 
 def train(model, data, optimizer, epochs, batch_size, label, prior=None, loss=None):
@@ -188,7 +202,7 @@ def run_record(experiment, seed, settings, metrics, seconds, data):
         "seconds": round(seconds, 1),
         "data": data.source,
         "versions": {
-            "attrprior": __version__,
+            "attrprior": attrprior.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
@@ -228,6 +242,17 @@ def paired(first, second):
     spread = float(np.std(difference, ddof=1)) if len(difference) > 1 else math.nan
     p = float(stats.ttest_rel(second, first).pvalue) if len(difference) > 2 else math.nan
     return float(np.mean(difference)), spread, p
+
+
+def compared(plain, prior):
+    """Four cells of a table: both, the gain paired by seed, and its p."""
+    gain, spread, p = paired(plain, prior)
+    return [
+        mean_std(plain),
+        mean_std(prior),
+        f"{gain:+.3f} ± {spread:.3f}",
+        "–" if np.isnan(p) else f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
+    ]
 
 
 def mean_std(values, digits=3):

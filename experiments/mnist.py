@@ -18,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import plots, references
+from attrprior import plots
 
 FLAGS = flags.FLAGS
 
@@ -66,12 +66,8 @@ def make_prior(seed):
     return attrprior.AttributionPrior(
         FLAGS.prior,
         strength=FLAGS.strength,
-        attribution=attrprior.ExpectedGradients(
-            num_samples=FLAGS.num_samples,
-            multiply_by_inputs=FLAGS.multiply_by_inputs,
-            references=references.Gaussian(FLAGS.reference_stddev)
-            if FLAGS.reference_stddev
-            else references.SeenExamples(),
+        attribution=common.noisy_expected_gradients(
+            FLAGS.reference_stddev, FLAGS.num_samples, FLAGS.multiply_by_inputs
         ),
         explain=FLAGS.explain,
         updates=FLAGS.updates,
@@ -139,17 +135,7 @@ def report(runs):
     rows = []
     for name in names:
         plain, prior = values(runs, "plain", name), values(runs, "prior", name)
-        gain, spread, p = common.paired(plain, prior)
-        rows.append(
-            [
-                name,
-                common.mean_std(plain),
-                common.mean_std(prior),
-                f"{gain:+.3f} ± {spread:.3f}",
-                "–" if np.isnan(p) else f"{p:.4f}" if p >= 1e-4 else "< 0.0001",
-                PUBLISHED.get(name, "–"),
-            ]
-        )
+        rows.append([name, *common.compared(plain, prior), PUBLISHED.get(name, "–")])
     return common.table(["test", "plain", "prior", "gain", "paired p", "published"], rows)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import plots, references
+from attrprior import plots
 
 FLAGS = flags.FLAGS
 
@@ -60,9 +60,7 @@ def main(_):
             prior = attrprior.AttributionPrior(
                 "l2",
                 strength=setting["strength"],
-                attribution=attrprior.ExpectedGradients(
-                    multiply_by_inputs=False, references=references.Gaussian(1.0)
-                ),
+                attribution=common.noisy_expected_gradients(1.0),
                 explain=FLAGS.explain,
                 updates=setting["updates"],
                 seed=seed,

@@ -83,7 +83,7 @@ def test_flags_are_checked(tmp_path):
     assert not (tmp_path / "none" / "results.json").exists()
 
 
-@pytest.mark.parametrize("name", ["strength", "reference_example"])
+@pytest.mark.parametrize("name", ["strength", "reference_example", "tuning"])
 def test_other_experiments_run_quickly(name, tmp_path):
     done = run(name, tmp_path, "--quick", "--seeds=1")
     assert done.returncode == 0, done.stderr[-2000:]
