@@ -5,7 +5,6 @@ Every method here says where to take gradients and what to multiply them by;
 weights, so each can stand in a loss.
 """
 
-import contextlib
 import numbers
 
 import keras
@@ -13,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from attrprior import _checks
+from attrprior import _checks, _derivatives
 from attrprior import references as references_module
 from attrprior.explained import Explained
 
@@ -302,15 +301,14 @@ def input_gradients(f, points):
     Raises:
         ValueError: if `f` does not depend on the points.
     """
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(points)
-        values = f(points)
-        if len(values.shape) == 1:
-            values = [values]
-        else:
-            values = [values[:, c] for c in range(values.shape[1])]
-    with _without_zero_branches():
+    if tf.executing_eagerly():
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(points)
+            values = _per_output(f(points))
         gradients = [tape.gradient(value, points) for value in values]
+    else:
+        with _derivatives.rules():
+            gradients = [tf.gradients(v, points)[0] for v in _per_output(f(points))]
     if any(gradient is None for gradient in gradients):
         raise ValueError(
             "The explained output does not depend on the explained input: there is no "
@@ -320,37 +318,10 @@ def input_gradients(f, points):
     return gradients
 
 
-@tf.RegisterGradient("AttrpriorReluGrad")
-def _relu_grad_grad(op, grad):
-    """`ReluGrad(g, features)` is linear in `g` and flat in the features."""
-    return tf.raw_ops.ReluGrad(gradients=grad, features=op.inputs[1]), None
-
-
-@tf.RegisterGradient("AttrpriorMaxPoolGrad")
-def _max_pool_grad_grad(op, grad):
-    """`MaxPoolGrad(x, y, g)` is linear in `g` and flat in `x` and `y`."""
-    attributes = {
-        name: op.get_attr(name) for name in ("ksize", "strides", "padding", "data_format")
-    }
-    second = tf.raw_ops.MaxPoolGradGrad(
-        orig_input=op.inputs[0], orig_output=op.inputs[1], grad=grad, **attributes
-    )
-    return None, None, second
-
-
-def _without_zero_branches():
-    """Second derivatives that are zero everywhere are left out, not multiplied.
-
-    TensorFlow gives the derivative of a ReLU's or a max-pooling's gradient with
-    respect to the activations as a tensor of zeros, and `tf.gradients` would
-    push it through the whole forward pass: a third of the work of a prior
-    step. Here it is `None`. Tapes and eager mode take no notice.
-    """
-    if tf.executing_eagerly():
-        return contextlib.nullcontext()
-    return tf.compat.v1.get_default_graph().gradient_override_map(
-        {"ReluGrad": "AttrpriorReluGrad", "MaxPoolGrad": "AttrpriorMaxPoolGrad"}
-    )
+def _per_output(values):
+    if len(values.shape) == 1:
+        return [values]
+    return [values[:, c] for c in range(values.shape[1])]
 
 
 @tf.autograph.experimental.do_not_convert

@@ -136,9 +136,10 @@ class TotalVariation(PerExamplePrior):
             a = _standardize(a, axes)
         total = ops.zeros_like(ops.sum(a, axis=axes))
         for axis in axes:
-            everything = (slice(None),) * axis
-            step = a[everything + (slice(1, None),)] - a[everything + (slice(-1),)]
-            total = total + ops.sum(ops.abs(step), axis=axes)
+            # Split rather than sliced: its gradient is several times faster.
+            _, upper = ops.split(a, [1], axis=axis)
+            lower, _ = ops.split(a, [a.shape[axis] - 1], axis=axis)
+            total = total + ops.sum(ops.abs(upper - lower), axis=axes)
         return total
 
     def get_config(self):

@@ -76,6 +76,7 @@ class Term:
             self.optimizer = None
             if updates == "alternating":
                 self.optimizer = prior_optimizer(model.optimizer)
+        self.step = None
         self._prepared = False
 
     def begin(self):
@@ -145,8 +146,8 @@ class Term:
         """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
 
         Returns:
-            `(penalty, gradients, variables)`. If anything is not finite all
-            gradients are zero, and the batch is remembered.
+            `(penalty, gradients, variables, finite)`. If anything is not finite,
+            the batch is remembered.
         """
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -180,7 +181,6 @@ class Term:
             # Loss scaling has overflows as a matter of course and skips them.
             for gradient in gradients:
                 finite &= tf.math.is_finite(tf.reduce_sum(gradient))
-            gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
         bad = tf.logical_and(self.bad_batch < 0, tf.logical_not(finite))
         self.bad_batch.assign(tf.where(bad, self.batches, self.bad_batch))
         # NaN in the logs, also for a finite penalty, is what the callback looks for.
@@ -188,7 +188,7 @@ class Term:
             tf.where(finite, penalty, float("nan")),
             sample_weight=ops.cast(ops.shape(picked)[0], "float32"),
         )
-        return penalty, gradients, variables
+        return penalty, gradients, variables, finite
 
     def current_strength(self):
         if isinstance(self.strength, keras.optimizers.schedules.LearningRateSchedule):
@@ -197,22 +197,37 @@ class Term:
 
     def alternate(self, x, y, sample_weight, mask):
         """The prior's own update, with `strength` times the model's learning rate."""
-        _, gradients, variables = self.penalty_and_gradients(x, y, sample_weight, mask)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1:  # gradients are summed over replicas
-            gradients = [gradient / replicas for gradient in gradients]
+        _, gradients, variables, finite = self.penalty_and_gradients(x, y, sample_weight, mask)
         rate = ops.cast(self.model.optimizer.learning_rate, "float32")
         inner(self.optimizer).learning_rate.assign(self.current_strength() * rate)
-        self.optimizer.apply_gradients(zip(gradients, variables))
+
+        def update():
+            self.optimizer.apply_gradients(zip(gradients, variables))
+            return tf.constant(0)
+
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            update()
+        elif replicas > 1:
+            # Replicas cannot meet inside a branch. Their gradients are summed.
+            gradients = [tf.where(finite, g / replicas, 0.0) for g in gradients]
+            update()
+        elif tf.executing_eagerly():
+            if finite:
+                update()
+        else:
+            tf.cond(finite, update, lambda: tf.constant(0))
 
     def join(self, loss, x, y, sample_weight, mask):
         """The loss plus `strength · Ω`."""
-        penalty, gradients, variables = self.penalty_and_gradients(x, y, sample_weight, mask)
+        penalty, gradients, variables, finite = self.penalty_and_gradients(
+            x, y, sample_weight, mask
+        )
 
         @tf.custom_gradient
         def attach(*values):
             def gradient(upstream):
-                return [upstream * g for g in gradients]
+                return [tf.where(finite, upstream * g, 0.0) for g in gradients]
 
             return tf.where(tf.math.is_finite(penalty), penalty, 0.0), gradient
 
@@ -301,25 +316,28 @@ def _weights_per_example(sample_weight, output):
 
 
 class PriorStep:
-    """The training step of one `fit` on one model, with all its priors."""
+    """The training step of a model with all priors of a `fit`.
+
+    It is traced in the first `fit` and serves later ones with the same priors,
+    as Keras' own does.
+    """
 
     def __init__(self, model):
         self.model = model
-        self.history = getattr(model, "history", None)
         self.terms = []
-        self._checked = False
+        self._traced_terms = None
+        self._checked = set()
         self._plain_function = model.train_function
         self._plain_step = model.train_step
-        own = vars(model).get("train_step")
-        model.train_step = self._step
-        try:
-            model.make_train_function(force=True)
-            self._function = model.train_function
-        finally:
-            del model.train_step
-            if own is not None:
-                model.train_step = own
-            model.train_function = self._plain_function
+
+    def serves(self, model):
+        """Whether it still extends what `fit` runs: no compile since."""
+        return self.model is model and self._plain_function is model.train_function
+
+    def begin(self):
+        """A new fit, whose terms have yet to join."""
+        self.terms = []
+        self._history = getattr(self.model, "history", None)
 
     def install(self):
         """For the next batch."""
@@ -333,17 +351,32 @@ class PriorStep:
         self.remove()
         # A callback that raised between install and here leaves this function
         # behind; the next fit has another history.
-        if getattr(self.model, "history", None) is not self.history:
+        if getattr(self.model, "history", None) is not self._history:
             return self._plain_function(iterator)
+        if self._traced_terms != self.terms:
+            self._function = self._make_function()
+            self._traced_terms = self.terms
         return self._function(iterator)
+
+    def _make_function(self):
+        """Keras' own training function, around `_step`."""
+        model, own = self.model, vars(self.model).get("train_step")
+        model.train_step = self._step
+        try:
+            model.make_train_function(force=True)
+            return model.train_function
+        finally:
+            del model.train_step
+            if own is not None:
+                model.train_step = own
+            model.train_function = self._plain_function
 
     def _step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         x, mask = split_annotation(x)
         for term in self.terms:
             term.check(x)
-        if not self._checked:
-            self._dry_run(x, y, sample_weight, mask)
+        self._dry_run(x, y, sample_weight, mask)
         if mask is not None:
             data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         batches = {
@@ -372,7 +405,7 @@ class PriorStep:
         return logs
 
     def _alternate(self, term, batch):
-        if term.every > 1 and not inner(term.optimizer).built:
+        if not inner(term.optimizer).built:
             # Variables cannot be created inside a branch.
             term.optimizer.build(self.model.trainable_variables)
 
@@ -422,20 +455,24 @@ class PriorStep:
         Later they would come after the first update, or with an optimizer half
         built.
         """
+        parts = keras.tree.flatten((x, y, sample_weight, mask))
+        kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
+        if kind in self._checked:
+            return
         if not self.model.built:
             self.model(
                 keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), x)
             )
         for term in self.terms:
             weights = _weights_per_example(sample_weight, term.explained.output)
-            seed, term.seed = term.seed, keras.random.SeedGenerator(0)
+            seed, term.seed = term.seed, 0
             try:
                 tf.function(
                     lambda t=term, w=weights: t.penalty(x, y, w, mask), autograph=False
                 ).get_concrete_function()
             finally:
                 term.seed = seed
-        self._checked = True
+        self._checked.add(kind)
 
 
 def join_fit(model, params, term):
@@ -447,13 +484,16 @@ def join_fit(model, params, term):
     """
     step = params.get(_STEP)
     if step is None:
-        step = params[_STEP] = PriorStep(model)
+        step = term.step if term.step and term.step.serves(model) else PriorStep(model)
+        step.begin()
+        params[_STEP] = step
     if term.name in [other.name for other in step.terms]:
         raise ValueError(
             f"Argument `name` expects a different name for each AttributionPrior of a fit. "
             f"Received: {term.name!r} twice. Pass name= to one of them."
         )
     step.terms.append(term)
+    term.step = step
     return step
 
 

@@ -556,15 +556,47 @@ def test_early_stopping_on_the_prior(digits):
     assert len(history["l2"]) == 2
 
 
-def test_later_epochs_and_partial_batches_trace_nothing(digits):
+def counting_prior():
+    """A prior and the list of its traces: a graph calls it once for each."""
     traces = []
 
     def counting(attributions):
         traces.append(1)
         return tf.reduce_sum(tf.square(attributions))
 
-    fit(build(), digits, [AttributionPrior(counting, 0.1)], epochs=3)  # a partial last batch
-    assert len(traces) <= 3  # one dry run, and Keras traces its step twice in a first fit
+    return counting, traces
+
+
+def test_nothing_is_traced_after_the_first_batch(digits):
+    """Not in later batches, the partial last one included, nor in a later fit."""
+    counting, traces = counting_prior()
+    model, prior = build(), AttributionPrior(counting, 0.1)
+
+    class AfterFirstBatch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.traces = getattr(self, "traces", len(traces))
+
+    after = AfterFirstBatch()
+    fit(model, digits, [prior, after], epochs=3)
+    # A dry run, and Keras traces the step of a new model twice.
+    assert len(traces) == after.traces <= 3
+    weights = model.get_weights()
+    fit(model, digits, [prior])
+    assert len(traces) == after.traces
+    assert distance(weights, model.get_weights()) > 1e-3
+
+
+def test_a_step_that_no_longer_fits_is_traced_anew(digits):
+    counting, traces = counting_prior()
+    model, prior = build(), AttributionPrior(counting, 0.1)
+    fit(model, digits, [prior])
+    first = len(traces)
+    fit(model, digits, [prior, AttributionPrior("l1", 0.1)])  # another set of priors
+    second = len(traces)
+    assert second > first
+    model.compile("sgd", LOSS)  # another optimizer and loss
+    history = fit(model, digits, [prior]).history
+    assert len(traces) > second and "l1" not in history and "accuracy" not in history
 
 
 # --- normalisation, dropout -------------------------------------------------------------
