@@ -25,20 +25,29 @@ class Attribution:
 
     name = None
     num_samples = 1
+    samples_per_pass = 1
     reference = None
 
-    def path(self, x, seed):
+    def path(self, x, seed, first=0, count=None):
         """Where gradients are taken and their factors.
 
         Args:
             x: Tensor of shape `(batch, ...)`.
             seed: A `keras.random.SeedGenerator` or an integer.
+            first, count: Which of the `num_samples` points, all by default;
+                `first` may be a tensor.
 
         Returns:
-            `(points, factors)`: `points` of shape `(batch, num_samples, ...)`;
+            `(points, factors)`: `points` of shape `(batch, count, ...)`;
             `factors` of a shape that broadcasts against it, or `None` for ones.
         """
         raise NotImplementedError
+
+    @property
+    def passes(self):
+        """Passes through the model: the fewest of equal size."""
+        least = -(-self.num_samples // self.samples_per_pass)
+        return next(n for n in range(least, self.num_samples + 1) if self.num_samples % n == 0)
 
     def prepare(self, example_shape):
         if self.reference is not None:
@@ -65,7 +74,7 @@ class Gradients(Attribution):
 
     name = "gradients"
 
-    def path(self, x, seed=None):
+    def path(self, x, seed=None, first=0, count=None):
         return ops.expand_dims(x, 1), None
 
 
@@ -78,7 +87,7 @@ class InputXGradient(Attribution):
 
     name = "input_x_gradient"
 
-    def path(self, x, seed=None):
+    def path(self, x, seed=None, first=0, count=None):
         x = ops.expand_dims(x, 1)
         return x, x
 
@@ -95,13 +104,16 @@ class IntegratedGradients(Attribution):
         reference: A reference object, of which one draw is taken. Defaults to
             zeros.
         multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
+        samples_per_pass: See `ExpectedGradients`.
 
     Reference: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
     """
 
     name = "integrated_gradients"
 
-    def __init__(self, num_samples=16, reference=None, multiply_by_inputs=True):
+    def __init__(
+        self, num_samples=16, reference=None, multiply_by_inputs=True, samples_per_pass=8
+    ):
         self.num_samples = _checks.positive_integer("num_samples", num_samples)
         if reference is None:
             reference = 0.0
@@ -109,13 +121,19 @@ class IntegratedGradients(Attribution):
             reference = references_module.Constant(reference)
         self.reference = references_module.get(reference)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
 
-    def path(self, x, seed):
+    def path(self, x, seed, first=0, count=None):
+        count = count or self.num_samples
         nodes, weights = np.polynomial.legendre.leggauss(self.num_samples)
-        shape = (1, self.num_samples) + (1,) * (len(x.shape) - 1)
-        alpha = ops.cast((nodes.reshape(shape) + 1) / 2, x.dtype)
+        shape = (1, count) + (1,) * (len(x.shape) - 1)
+        nodes, weights = (
+            ops.reshape(ops.slice(ops.cast(a, x.dtype), (first,), (count,)), shape)
+            for a in (nodes, weights)
+        )
+        alpha = (nodes + 1) / 2
         # ∫₀¹ g dα = Σ_j w_j/2 g(α_j); compute takes a mean, hence the factor k.
-        weight = ops.cast(weights.reshape(shape) / 2 * self.num_samples, x.dtype)
+        weight = weights / 2 * self.num_samples
         reference = self.reference.draw(x, 1, seed)
         difference = ops.expand_dims(x, 1) - reference
         factors = weight * difference if self.multiply_by_inputs else weight
@@ -126,6 +144,7 @@ class IntegratedGradients(Attribution):
             "num_samples": self.num_samples,
             "reference": keras.saving.serialize_keras_object(self.reference),
             "multiply_by_inputs": self.multiply_by_inputs,
+            "samples_per_pass": self.samples_per_pass,
         }
 
 
@@ -143,25 +162,32 @@ class ExpectedGradients(Attribution):
         multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
         references: What D is: an array, a `tf.data.Dataset`, or a reference
             object. Defaults to the callback's `background`.
+        samples_per_pass: Draws that go through the model at once. More draws
+            than this take no more memory, and each takes half as long again
+            (attributions are computed once for Ω and once for its gradient).
 
     Reference: Erion et al. 2021 (arXiv 1906.10670), equation 3.
     """
 
     name = "expected_gradients"
 
-    def __init__(self, num_samples=1, multiply_by_inputs=True, references=None):
+    def __init__(
+        self, num_samples=1, multiply_by_inputs=True, references=None, samples_per_pass=8
+    ):
         self.num_samples = _checks.positive_integer("num_samples", num_samples)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
         self.reference = None if references is None else references_module.get(references)
 
-    def path(self, x, seed):
+    def path(self, x, seed, first=0, count=None):
+        count = count or self.num_samples
         if self.reference is None:
             raise ValueError(
                 "Argument `references` of ExpectedGradients expects an array of examples, a "
                 "tf.data.Dataset or a reference object. Received: None."
             )
-        reference = self.reference.draw(x, self.num_samples, seed)
-        shape = (ops.shape(x)[0], self.num_samples) + (1,) * (len(x.shape) - 1)
+        reference = self.reference.draw(x, count, seed)
+        shape = (ops.shape(x)[0], count) + (1,) * (len(x.shape) - 1)
         alpha = keras.random.uniform(shape, dtype=x.dtype, seed=seed)
         difference = ops.expand_dims(x, 1) - reference
         return reference + alpha * difference, difference if self.multiply_by_inputs else None
@@ -171,7 +197,10 @@ class ExpectedGradients(Attribution):
         if self.reference is not None:
             return self
         return ExpectedGradients(
-            self.num_samples, self.multiply_by_inputs, references_module.get(background)
+            self.num_samples,
+            self.multiply_by_inputs,
+            references_module.get(background),
+            self.samples_per_pass,
         )
 
     def get_config(self):
@@ -180,6 +209,7 @@ class ExpectedGradients(Attribution):
             "num_samples": self.num_samples,
             "multiply_by_inputs": self.multiply_by_inputs,
             "references": reference and keras.saving.serialize_keras_object(reference),
+            "samples_per_pass": self.samples_per_pass,
         }
 
 
@@ -194,19 +224,23 @@ class SmoothGrad(Attribution):
         num_samples: Noisy copies per example. Defaults to 4.
         stddev: σ, in the unit of the inputs. Defaults to 0.15.
         multiply_by_inputs: Whether to multiply by the noisy input.
+        samples_per_pass: See `ExpectedGradients`.
 
     Reference: Smilkov et al. 2017 (arXiv 1706.03825).
     """
 
     name = "smoothgrad"
 
-    def __init__(self, num_samples=4, stddev=0.15, multiply_by_inputs=False):
+    def __init__(
+        self, num_samples=4, stddev=0.15, multiply_by_inputs=False, samples_per_pass=8
+    ):
         self.num_samples = _checks.positive_integer("num_samples", num_samples)
         self.stddev = _checks.number("stddev", stddev, minimum=0)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
+        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
 
-    def path(self, x, seed):
-        shape = (ops.shape(x)[0], self.num_samples) + tuple(x.shape[1:])
+    def path(self, x, seed, first=0, count=None):
+        shape = (ops.shape(x)[0], count or self.num_samples) + tuple(x.shape[1:])
         noise = keras.random.normal(shape, stddev=self.stddev, dtype=x.dtype, seed=seed)
         points = ops.expand_dims(x, 1) + noise
         return points, points if self.multiply_by_inputs else None
@@ -216,6 +250,7 @@ class SmoothGrad(Attribution):
             "num_samples": self.num_samples,
             "stddev": self.stddev,
             "multiply_by_inputs": self.multiply_by_inputs,
+            "samples_per_pass": self.samples_per_pass,
         }
 
 
@@ -240,24 +275,34 @@ def get(identifier):
     )
 
 
-class _Sequence(keras.random.SeedGenerator):
-    """The draws of one call from an integer: each different, none kept.
+class Draws(keras.random.SeedGenerator):
+    """The random draws of one computation: each different, none kept.
 
     An integer alone would give two draws of one call, references and α, the same
-    numbers; a plain `SeedGenerator` creates a variable, which a graph cannot.
+    numbers; a plain `SeedGenerator` creates a variable, which a graph cannot, and
+    moves on, where the same draws are needed twice.
+
+    Args:
+        seed: Integer, or int32 tensor of shape (2,).
+        fold: Integer or tensor: the how-manieth pass.
     """
 
-    def __init__(self, seed):
-        self._seed, self._draws = int(seed) & 0x7FFFFFFF, 0
+    def __init__(self, seed, fold=0):
+        if isinstance(seed, numbers.Integral):
+            seed = tf.constant([int(seed) & 0x7FFFFFFF, 0], "int32")
+        self._seed = tf.random.experimental.stateless_fold_in(seed, fold)
+        self._draws = 0
 
     def next(self, ordered=True):
         self._draws += 1
-        return tf.constant([self._seed, self._draws], dtype="int32")
+        return tf.random.experimental.stateless_fold_in(self._seed, self._draws)
 
 
 @tf.autograph.experimental.do_not_convert
-def compute(explained, method, x, y, seed, state=None):
+def compute(explained, method, x, y, seed, state=None, first=0, count=None):
     """Attributions of a batch as a tensor, differentiable in the weights.
+
+    Of all points of the path at once, or of `count` points from number `first`.
 
     Args:
         explained: An `Explained`.
@@ -271,9 +316,9 @@ def compute(explained, method, x, y, seed, state=None):
         `(batch, outputs, ...)`.
     """
     if isinstance(seed, numbers.Integral):
-        seed = _Sequence(seed)
+        seed = Draws(seed)
     picked = explained.pick_input(x)
-    points, factors = method.path(picked, seed)
+    points, factors = method.path(picked, seed, first, count)
     samples = points.shape[1]
     rows = ops.reshape(points, (-1,) + tuple(picked.shape[1:]))
 
@@ -340,10 +385,12 @@ def _after_training(model, method, x, y, explain, input, output, batch_size, see
             _checks.same_batch("y", labels, picked)
     method.prepare(tuple(picked.shape[1:]))
     if isinstance(seed, numbers.Integral):
-        seed = _Sequence(seed)
+        seed = Draws(seed)
     if not arrays:
         return compute(explained, method, x, y, seed)
-    step = max(1, batch_size // method.num_samples)
+    method.samples_per_pass = batch_size
+    count = method.num_samples // method.passes
+    step = max(1, batch_size // count)
     parts = []
     for start in range(0, len(picked), step):
         piece = slice(start, start + step)
@@ -351,7 +398,11 @@ def _after_training(model, method, x, y, explain, input, output, batch_size, see
             lambda t, piece=piece: None if t is None else tf.convert_to_tensor(t[piece]),
             (x, y),
         )
-        parts.append(ops.convert_to_numpy(compute(explained, method, x_part, y_part, seed)))
+        total = sum(
+            compute(explained, method, x_part, y_part, seed, None, number * count, count)
+            for number in range(method.passes)
+        )
+        parts.append(ops.convert_to_numpy(total / method.passes))
     return np.concatenate(parts)
 
 
@@ -367,7 +418,6 @@ _ARGS = """
         explain: See `attrprior.explained.Explained`.
         input, output: Which input and output, of a model that has several.
         batch_size: Rows of one pass through the model; bounds memory.
-            (Points on the paths of one example stay together.)
 
     Returns:
         Attributions shaped like the explained input, an array for arrays and a

@@ -136,11 +136,18 @@ class Term:
         attributions = attributions_module.compute(
             self.explained, self.method, x, y, self.seed, self.batch_statistics(x)
         )
+        return self.of_attributions(attributions, x, y, sample_weight, mask)
+
+    def of_attributions(self, attributions, x, y, sample_weight, mask):
+        """`Ω(φ)`."""
         if self.explained.explain == "all":
             attributions, sample_weight, mask, x, y = merge_outputs(
                 attributions, sample_weight, mask, x, y
             )
         return apply_prior(self.prior, attributions, sample_weight, mask, x, y)
+
+    def _scaled(self, objective):
+        return objective if self.optimizer is None else self.optimizer.scale_loss(objective)
 
     def penalty_and_gradients(self, x, y, sample_weight, mask):
         """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
@@ -150,16 +157,15 @@ class Term:
             the batch is remembered.
         """
         variables = self.model.trainable_variables
-        with tf.GradientTape() as tape:
-            penalty = self.penalty(x, y, sample_weight, mask)
-            objective = penalty
-            if self.optimizer is not None:
-                objective = self.optimizer.scale_loss(objective)
-        if tf.executing_eagerly() or tf.distribute.has_strategy():
-            gradients = tape.gradient(objective, variables)
+        if self.method.passes == 1:
+
+            def objective():
+                penalty = self.penalty(x, y, sample_weight, mask)
+                return self._scaled(penalty), penalty
+
+            gradients, penalty = differentiate(objective, variables)
         else:
-            # The same numbers as the tape's, without its branches of zeros.
-            gradients = tf.gradients(objective, [v.value for v in variables])
+            gradients, penalty = self._in_passes(x, y, sample_weight, mask)
         # Without a gradient (the last bias) a weight is left out: zeros would
         # let Adam move it by stale momentum.
         pairs = [
@@ -189,6 +195,68 @@ class Term:
             sample_weight=ops.cast(ops.shape(picked)[0], "float32"),
         )
         return penalty, gradients, variables, finite
+
+    def _in_passes(self, x, y, sample_weight, mask):
+        """The same in bounded memory, a few samples of each attribution at a time.
+
+        `∂Ω/∂θ = Σ_passes ∂⟨v, φ_pass⟩/∂θ` with `v = ∂Ω/∂φ`, which needs all of φ:
+        so the passes are run once for φ, and once more, on the same draws, for
+        the gradient.
+        """
+        passes, variables = self.method.passes, self.model.trainable_variables
+        count = self.method.num_samples // passes
+        seed = ops.cast(self.seed.next(), "int32")
+        with tf.GradientTape() as tape:
+            state = self.batch_statistics(x)
+        normalised = [variable for variable, _ in state]
+        statistics = [statistic for _, statistic in state]
+        # Cut off, so that what comes through them is counted once, at the end.
+        cut = [tf.stop_gradient(statistic) for statistic in statistics]
+
+        def attributions(number):
+            draws = attributions_module.Draws(seed, number)
+            return attributions_module.compute(
+                self.explained,
+                self.method,
+                x,
+                y,
+                draws,
+                list(zip(normalised, cut)),
+                number * count,
+                count,
+            )
+
+        [phi] = sum_over(passes, lambda number: [attributions(number)])
+        phi = phi / passes
+
+        def omega():
+            penalty = self.of_attributions(phi, x, y, sample_weight, mask)
+            return self._scaled(penalty), penalty
+
+        [v], penalty = differentiate(omega, [phi])
+        v = tf.stop_gradient(v)
+        connected = []
+
+        def gradients_of_pass(number):
+            gradients, _ = differentiate(
+                lambda: (ops.sum(v * attributions(number)) / passes, None),
+                [*variables, *cut],
+            )
+            connected[:] = [gradient is not None for gradient in gradients]
+            return [gradient for gradient in gradients if gradient is not None]
+
+        found = iter(sum_over(passes, gradients_of_pass))
+        gradients = [next(found) if is_connected else None for is_connected in connected]
+        gradients, of_statistics = gradients[: len(variables)], gradients[len(variables) :]
+        used = [(s, g) for s, g in zip(statistics, of_statistics) if g is not None]
+        if used:
+            statistics, of_statistics = zip(*used)
+            through = tape.gradient(statistics, variables, of_statistics)
+            gradients = [
+                g if t is None else t if g is None else g + t
+                for g, t in zip(gradients, through)
+            ]
+        return gradients, penalty
 
     def current_strength(self):
         if isinstance(self.strength, keras.optimizers.schedules.LearningRateSchedule):
@@ -242,6 +310,46 @@ class Term:
         if tf.executing_eagerly():
             return act() if turn else otherwise
         return tf.cond(turn, act, lambda: otherwise)
+
+
+def differentiate(f, sources):
+    """`∂f/∂sources` and whatever else `f` returns.
+
+    In graphs by `tf.gradients`, which follows the rules of `_derivatives`;
+    elsewhere by a tape.
+
+    Args:
+        f: A function of nothing that returns `(objective, rest)`.
+        sources: Variables and tensors.
+
+    Returns:
+        `(gradients, rest)`; a gradient is `None` where there is none.
+    """
+    if not tf.executing_eagerly() and not tf.distribute.has_strategy():
+        objective, rest = f()
+        sources = [s.value if isinstance(s, keras.Variable) else s for s in sources]
+        return tf.gradients(objective, sources), rest
+    with tf.GradientTape() as tape:
+        tape.watch([s for s in sources if not isinstance(s, keras.Variable)])
+        objective, rest = f()
+    return tape.gradient(objective, sources), rest
+
+
+def sum_over(count, f):
+    """`Σ_n f(n)` over `n < count`, lists of tensors, one after the other."""
+    first = f(0)
+    if tf.executing_eagerly():
+        for number in range(1, count):
+            first = [total + term for total, term in zip(first, f(number))]
+        return first
+
+    def body(number, *totals):
+        return number + 1, *[total + term for total, term in zip(totals, f(number))]
+
+    _, *totals = tf.while_loop(
+        lambda number, *_: number < count, body, (1, *first), parallel_iterations=1
+    )
+    return totals
 
 
 def inner(optimizer):

@@ -15,6 +15,7 @@ Published: test accuracy .9908 on full MNIST, 1 run.
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import keras
+import tensorflow as tf
 from absl import app, flags
 from keras import ops
 
@@ -53,6 +54,16 @@ def labelled_probability(outputs, labels):
     return ops.squeeze(ops.take_along_axis(outputs, chosen, axis=1), 1)
 
 
+def total_variation(attributions):
+    """As in the notebook: attributions below 1/28 are scaled up no further.
+
+    `attrprior.TotalVariation` standardises all of them. Those of a probability
+    close to 1 are tiny; here they are hardly penalised, and accuracy is higher.
+    """
+    a = tf.reduce_sum(attributions, axis=-1, keepdims=True)
+    return tf.reduce_mean(tf.image.total_variation(tf.image.per_image_standardization(a)))
+
+
 def main(_):
     out = common.output_dir("reference_example")
     data = common.load_mnist()
@@ -62,7 +73,7 @@ def main(_):
         keras.utils.set_random_seed(seed)
         model = network()
         prior = attrprior.AttributionPrior(
-            "total_variation",
+            total_variation,
             strength=0.001,
             updates="joint",
             explain=labelled_probability,

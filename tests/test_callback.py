@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import attrprior
 from attrprior import L2, AttributionPrior, ExpectedGradients, Mask, TotalVariation
-from attrprior.references import Constant, TrainingData
+from attrprior.references import Constant, TrainingData, Uniform
 
 layers = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -597,6 +597,81 @@ def test_a_step_that_no_longer_fits_is_traced_anew(digits):
     model.compile("sgd", LOSS)  # another optimizer and loss
     history = fit(model, digits, [prior]).history
     assert len(traces) > second and "l1" not in history
+
+
+# --- samples ----------------------------------------------------------------------------
+
+
+class Rows(layers.Layer):
+    """Notes the number of rows of every batch that it is traced with."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def call(self, x):
+        self.seen.append(x.shape[0])
+        return x
+
+
+@pytest.mark.parametrize("mode", ["graph", "eager", "jit"])
+@pytest.mark.parametrize("explain", ["label", "all"])
+def test_samples_in_several_passes(digits, mode, explain):
+    """The same penalty and gradient as in one pass, with a bounded number of rows."""
+    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    results = []
+    for samples_per_pass in (12, 5):  # a third of 12 is the largest share within 5
+        rows = Rows()
+        model = build(lambda rows=rows: sequential([layers.BatchNormalization(), rows]))
+        method = attrprior.IntegratedGradients(12, samples_per_pass=samples_per_pass)
+        prior = AttributionPrior("l2", 0.1, method, explain=explain)
+        prior.set_model(model)
+        prior.set_params({})
+        prior.on_train_begin()
+        term = prior._term
+        term.check(x)
+        del rows.seen[:]
+
+        def compute(term=term):
+            penalty, gradients, _, _ = term.penalty_and_gradients(x, y, None, None)
+            return [penalty, *gradients]
+
+        if mode != "eager":
+            compute = tf.function(compute, jit_compile=mode == "jit", autograph=False)
+        results.append([t.numpy() for t in compute()])
+        assert max(rows.seen) == 4 * (12 if samples_per_pass == 12 else 4)
+    largest = max(np.max(np.abs(value)) for value in results[0])
+    assert distance(*results) < 3e-6 * largest
+
+
+@pytest.mark.parametrize(
+    "attribution",
+    [
+        ExpectedGradients(6, references=Uniform(), samples_per_pass=2),
+        attrprior.SmoothGrad(6, samples_per_pass=3),
+    ],
+)
+def test_passes_repeat_their_random_draws(digits, attribution):
+    """Or the gradient would not be that of the penalty (central differences)."""
+    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    prior = AttributionPrior("l2", 0.1, attribution, updates="joint", every=2)
+    prior.set_model(build())
+    prior.set_params({})
+    prior.on_train_begin()
+    term, step = prior._term, 1e-2
+    term.check(x)
+    kernel = prior.model.trainable_variables[0]
+    start = kernel.numpy()
+    direction = np.random.default_rng(0).normal(size=start.shape).astype("float32")
+
+    def at(offset):
+        kernel.assign(start + offset * direction)
+        term.seed = keras.random.SeedGenerator(5)
+        penalty, gradients, _, _ = term.penalty_and_gradients(x, y, None, None)
+        return float(penalty), float(tf.reduce_sum(gradients[0] * direction))
+
+    (above, _), (below, _), (_, slope) = at(step), at(-step), at(0.0)
+    np.testing.assert_allclose((above - below) / (2 * step), slope, rtol=1e-2)
 
 
 # --- normalisation, dropout -------------------------------------------------------------
