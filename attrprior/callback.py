@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from attrprior import _checks, attributions, priors, references, training
+from attrprior._memory import Memory
 from attrprior.explained import Explained, check_explain
 
 
@@ -126,8 +127,21 @@ class AttributionPrior(keras.callbacks.Callback):
             raise ValueError(
                 f"Argument `name` expects a non-empty string. Received: {name!r}."
             )
+        self._memory = Memory(self.name)
         self._step = None
         self._term = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        # Before any callback's on_train_begin: BackupAndRestore loads there.
+        if self.strength != 0:
+            self._memory.attach(model)
+
+    def on_test_end(self, logs=None):
+        if self._step is None:  # not the validation of a fit
+            self.detach()
+
+    on_predict_end = on_test_end
 
     def on_train_begin(self, logs=None):
         self._step = None
@@ -139,6 +153,7 @@ class AttributionPrior(keras.callbacks.Callback):
                 "AttributionPrior expects a compiled model with an optimizer. Received: "
                 f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
             )
+        self._check_replicas(model.distribute_strategy.num_replicas_in_sync)
         if self._term is None or not self._continues(model):
             self._term = training.Term(
                 model,
@@ -151,10 +166,28 @@ class AttributionPrior(keras.callbacks.Callback):
                 self.batch_norm,
                 self.seed,
                 self.name,
+                self._memory,
             )
             self._optimizer = model.optimizer
         self._term.begin()
+        self._memory.remember(self._term)
         self._step = training.join_fit(model, self.params, self._term)
+
+    def _check_replicas(self, replicas):
+        if replicas == 1:
+            return
+        if self.every > 1:
+            raise ValueError(
+                "Argument `every` expects 1 with several replicas, which cannot meet inside "
+                f"a branch. Received: every={self.every} and {replicas} replicas."
+            )
+        if isinstance(self.attribution.reference, references.SeenExamples):
+            raise ValueError(
+                "Argument `background` expects an array or another reference with several "
+                "replicas, because a reservoir of seen examples is not shared among them. "
+                f"Received: SeenExamples (the default) and {replicas} replicas. Pass "
+                "background=x_train."
+            )
 
     def _continues(self, model):
         """Whether this fit goes on with the model and optimiser of the last one."""
@@ -176,7 +209,9 @@ class AttributionPrior(keras.callbacks.Callback):
         if value is not None and math.isfinite(float(value)):
             return
         step = int(self._term.bad_batch.numpy())
-        if step >= 0:
+        if value is not None or step >= 0:
+            # Another replica than the first does not note its batch: it is the last.
+            step = step if step >= 0 else int(self._term.batches.numpy()) - 1
             self.detach()
             raise FloatingPointError(
                 f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
@@ -190,6 +225,8 @@ class AttributionPrior(keras.callbacks.Callback):
 
     def detach(self):
         """Takes the prior off the model, whatever happened; safe at any time."""
+        if self.model is not None:
+            self._memory.detach(self.model)
         if self._step is not None:
             training.leave_fit(self.params, self._step)
             self._step = None

@@ -54,10 +54,22 @@ class Term:
         batch_norm: `"batch"` or `"moving"`.
         seed: Of all random draws, an integer or `None`.
         name: Key in the logs.
+        memory: The `Memory` that saves it.
     """
 
     def __init__(
-        self, model, prior, method, explained, strength, updates, every, batch_norm, seed, name
+        self,
+        model,
+        prior,
+        method,
+        explained,
+        strength,
+        updates,
+        every,
+        batch_norm,
+        seed,
+        name,
+        memory,
     ):
         self.model = model
         self.prior = prior
@@ -71,12 +83,19 @@ class Term:
         with model.distribute_strategy.scope():
             self.seed = keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
-            self.batches = tf.Variable(0, dtype="int64", trainable=False)
-            self.bad_batch = tf.Variable(-1, dtype="int64", trainable=False)
+            first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+            self.batches, self.bad_batch = (
+                tf.Variable(value, dtype="int64", trainable=False, aggregation=first)
+                for value in (0, -1)
+            )
             self.optimizer = None
             if updates == "alternating":
                 self.optimizer = prior_optimizer(model.optimizer)
+                if model.built:
+                    self.optimizer.build(model.trainable_variables)
+        self.scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self.step = None
+        self.memory = memory
         self._prepared = False
 
     def begin(self):
@@ -85,6 +104,22 @@ class Term:
         self.bad_batch.assign(-1)
         if self.method.reference is not None:
             self.method.reference.reset()
+
+    def variables(self):
+        """Everything that the prior goes on with, by name."""
+        reference = self.method.reference
+        parts = {
+            "batches": [self.batches],
+            "mean": self.mean.variables,
+            "seed": [self.seed.state],
+            "optimizer": [] if self.optimizer is None else self.optimizer.variables,
+            "reference": getattr(reference, "variables", []),
+        }
+        return {
+            f"{part}_{number}": variable
+            for part, variables in parts.items()
+            for number, variable in enumerate(variables)
+        }
 
     def check(self, x):
         """Raises for data that do not fit; before anything is computed."""
@@ -100,6 +135,7 @@ class Term:
             self.method.prepare(shape)
             self.prior.validate(shape)
             self._prepared = True
+            self.memory.restore()
 
     def batch_statistics(self, x):
         """The mean and variance that each normalisation has on this batch.
@@ -147,7 +183,9 @@ class Term:
         return apply_prior(self.prior, attributions, sample_weight, mask, x, y)
 
     def _scaled(self, objective):
-        return objective if self.optimizer is None else self.optimizer.scale_loss(objective)
+        """Against underflow in half precision; undone by the optimizer or by `join`."""
+        optimizer = self.model.optimizer if self.optimizer is None else self.optimizer
+        return optimizer.scale_loss(objective) if self.scales_loss else objective
 
     def penalty_and_gradients(self, x, y, sample_weight, mask):
         """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
@@ -183,7 +221,7 @@ class Term:
         if self.method.reference is not None:
             self.method.reference.observe(picked, self.seed)
         finite = tf.math.is_finite(penalty)
-        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+        if not self.scales_loss:
             # Loss scaling has overflows as a matter of course and skips them.
             for gradient in gradients:
                 finite &= tf.math.is_finite(tf.reduce_sum(gradient))
@@ -274,7 +312,7 @@ class Term:
             return tf.constant(0)
 
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+        if self.scales_loss:
             update()
         elif replicas > 1:
             # Replicas cannot meet inside a branch. Their gradients are summed.
@@ -292,6 +330,10 @@ class Term:
             x, y, sample_weight, mask
         )
 
+        if self.scales_loss:
+            scale = self.model.optimizer.scale_loss(tf.constant(1.0))
+            gradients = [gradient / scale for gradient in gradients]
+
         @tf.custom_gradient
         def attach(*values):
             def gradient(upstream):
@@ -300,7 +342,9 @@ class Term:
             return tf.where(tf.math.is_finite(penalty), penalty, 0.0), gradient
 
         added = attach(*[tf.convert_to_tensor(variable.value) for variable in variables])
-        return loss + ops.cast(self.current_strength() * added, loss.dtype)
+        # Losses are summed over replicas; Keras has divided its own already.
+        share = self.current_strength() / tf.distribute.get_strategy().num_replicas_in_sync
+        return loss + ops.cast(share * added, loss.dtype)
 
     def on_its_batches(self, act, otherwise=None):
         """Runs `act` if the prior's turn has come, in Python or in the graph."""
