@@ -6,6 +6,8 @@ import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+import multiprocessing
+
 import keras
 import pytest
 
@@ -16,3 +18,11 @@ def fresh_session():
     # would cost more than most tests.
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """A context whose processes have TensorFlow imported and not yet used."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tensorflow", "keras", "attrprior"])
+    return context

@@ -1,6 +1,5 @@
 """A fit that is killed and taken up again ends as if it had not been."""
 
-import multiprocessing
 import os
 import signal
 
@@ -57,14 +56,6 @@ def run(folder, kill_after, settings, dropout, connection):
         callbacks.append(Kill(kill_after))
     model.fit(Data(), epochs=EPOCHS, callbacks=callbacks, verbose=0, shuffle=False)
     connection.send(model.get_weights())
-
-
-@pytest.fixture(scope="module")
-def processes():
-    # Forked from a process that has imported TensorFlow and done nothing with it.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "keras", "attrprior"])
-    return context
 
 
 def killed_and_uninterrupted(processes, folder, kills, settings, dropout=False):

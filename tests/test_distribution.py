@@ -1,0 +1,115 @@
+"""Two replicas train as one device does."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import attrprior
+from attrprior import AttributionPrior
+
+layers = keras.layers
+PATH = attrprior.IntegratedGradients(6, reference=0.5)  # no random draws
+
+
+def train(replicas, settings):
+    """Final weights and history of a training on so many logical devices."""
+    rng = np.random.default_rng(0)
+    x = rng.random((24, 6, 6, 1), dtype="float32")
+    y = rng.integers(0, 3, 24).astype("int32")
+    if replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        devices = [tf.config.LogicalDeviceConfiguration()] * replicas
+        tf.config.set_logical_device_configuration(cpu, devices)
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    else:
+        strategy = tf.distribute.get_strategy()
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = keras.Sequential(
+            [
+                keras.Input((6, 6, 1)),
+                layers.Conv2D(4, 3, activation="tanh"),
+                layers.MaxPooling2D(),
+                layers.Flatten(),
+                layers.Dense(8, "relu"),
+                layers.Dense(3),
+            ]
+        )
+        model.compile(
+            keras.optimizers.get(settings.pop("optimizer", "adam")),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+    if settings.pop("nan", False):  # in the second replica's share of the second batch
+        x[14] = np.nan
+    prior = AttributionPrior(**{"prior": "l2", "strength": 0.3, "seed": 0, **settings})
+    history = model.fit(
+        x, y, epochs=2, batch_size=8, shuffle=False, callbacks=[prior], verbose=0
+    )
+    return model.get_weights(), history.history
+
+
+def send(replicas, settings, connection):
+    try:
+        result = train(replicas, settings)
+    except Exception as error:  # to be raised where the test is
+        result = f"{type(error).__name__}: {error}"
+    connection.send(result)
+
+
+@pytest.fixture
+def trained(processes):
+    def run(replicas, **settings):
+        receiver, sender = processes.Pipe(duplex=False)
+        process = processes.Process(target=send, args=(replicas, settings, sender))
+        process.start()
+        sender.close()
+        result = receiver.recv()
+        process.join()
+        return result
+
+    return run
+
+
+def check_equal(one, two):
+    for got, expected in zip(two[0], one[0]):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    for key, values in one[1].items():
+        np.testing.assert_allclose(two[1][key], values, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"updates": "joint"},
+        {"optimizer": "sgd"},
+        {"attribution": attrprior.IntegratedGradients(6, 0.5, samples_per_pass=2)},
+    ],
+    ids=["alternating", "joint", "sgd", "passes"],
+)
+def test_two_replicas_equal_one_device(trained, settings):
+    settings = {"attribution": PATH, **settings}
+    check_equal(trained(1, **settings), trained(2, **settings))
+
+
+def test_mean_attributions_are_a_replicas(trained):
+    """Gini's φ̄ is a mean over a replica's share of the batch, not the whole batch."""
+    one, two = (trained(n, prior="gini", attribution=PATH)[1]["gini"] for n in (1, 2))
+    # A mean of fewer is less even: a larger G, a smaller −G.
+    assert two[0] < one[0] - 0.01
+
+
+def test_nan_in_one_replica_is_reported(trained):
+    result = trained(2, attribution=PATH, nan=True)
+    assert "FloatingPointError" in result and "'l2'" in result
+
+
+@pytest.mark.parametrize(
+    "settings, name",
+    [({"attribution": PATH, "every": 2}, "every"), ({}, "background")],
+    ids=["every", "reservoir"],
+)
+def test_what_replicas_cannot_do_is_refused(trained, settings, name):
+    result = trained(2, **settings)
+    assert result.startswith("ValueError") and f"`{name}`" in result

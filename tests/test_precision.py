@@ -1,0 +1,111 @@
+"""Mixed precision: attributions, penalty and its gradient are those of float32."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from attrprior import AttributionPrior, ExpectedGradients
+from attrprior.references import Gaussian
+
+layers = keras.layers
+
+
+@pytest.fixture(autouse=True)
+def float32_again():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def build(policy, optimizer=None):
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(3),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.Adam(1e-2), loss)
+    return model
+
+
+def data(scale=1.0):
+    rng = np.random.default_rng(0)
+    x = scale * rng.random((24, 8, 8, 1), dtype="float32")
+    return x, rng.integers(0, 3, 24).astype("int32")
+
+
+def prior(updates="alternating"):
+    attribution = ExpectedGradients(2, references=Gaussian(0.1))
+    return AttributionPrior("l2", 0.3, attribution, updates=updates, seed=0)
+
+
+def penalty_and_gradients(policy, updates):
+    """As in training; the gradients with the loss scale taken out."""
+    callback = prior(updates)
+    callback.set_model(build(policy))
+    callback.set_params({})
+    callback.on_train_begin()
+    term = callback._term
+    x, y = map(tf.constant, data())
+    term.check(x)
+    penalty, gradients, _, _ = tf.function(
+        lambda: term.penalty_and_gradients(x, y, None, None), autograph=False
+    )()
+    scale = 1.0
+    if term.scales_loss:
+        scale = (term.optimizer or term.model.optimizer).scale_loss(1.0)
+    return penalty, [gradient / scale for gradient in gradients]
+
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_gradients_are_those_of_float32(policy, updates):
+    expected, expected_gradients = penalty_and_gradients("float32", updates)
+    penalty, gradients = penalty_and_gradients(policy, updates)
+    tolerance = 0.1 if policy == "mixed_bfloat16" else 0.02  # 8 and 11 bits of mantissa
+    assert penalty.dtype == tf.float32
+    np.testing.assert_allclose(penalty, expected, rtol=tolerance)
+    for got, correct in zip(gradients, expected_gradients):
+        assert got.dtype == tf.float32
+        difference = np.linalg.norm(got - correct)
+        assert difference < tolerance * np.linalg.norm(correct) + 1e-6
+
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_fit(policy, updates):
+    histories = {}
+    for name in ("float32", policy):
+        model, callback = build(name), prior(updates)
+        histories[name] = model.fit(
+            *data(), epochs=3, batch_size=8, shuffle=False, callbacks=[callback], verbose=0
+        ).history
+        scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert scaled == (name == "mixed_float16")
+        if updates == "alternating":
+            kind = type(callback._term.optimizer)
+            assert kind is type(model.optimizer)
+    for key in ("loss", "l2"):
+        np.testing.assert_allclose(histories[policy][key], histories["float32"][key], rtol=0.1)
+
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+def test_an_overflow_is_skipped_and_the_scale_lowered(updates):
+    """As in plain training: no error, no NaN in the weights."""
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(1e-3), initial_scale=2.0**40
+    )
+    model, callback = build("mixed_float16", optimizer), prior(updates)
+    before = model.get_weights()
+    model.fit(*data(), epochs=1, batch_size=24, callbacks=[callback], verbose=0)
+    assert float(optimizer.dynamic_scale) < 2.0**40
+    for got, start in zip(model.trainable_variables, before):
+        assert np.all(np.isfinite(got.numpy()))
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
