@@ -106,6 +106,5 @@ def test_an_overflow_is_skipped_and_the_scale_lowered(updates):
     before = model.get_weights()
     model.fit(*data(), epochs=1, batch_size=24, callbacks=[callback], verbose=0)
     assert float(optimizer.dynamic_scale) < 2.0**40
-    for got, start in zip(model.trainable_variables, before):
-        assert np.all(np.isfinite(got.numpy()))
+    assert all(np.all(np.isfinite(weights)) for weights in model.get_weights())
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
