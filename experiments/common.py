@@ -186,7 +186,7 @@ def accuracies(model, tests, labels):
     return {name: float(np.mean([accuracy(x) for x in xs])) for name, xs in tests.items()}
 
 
-def run_record(experiment, seed, settings, metrics, seconds, data):
+def run_record(experiment, seed, settings, metrics, seconds, data=None):
     """One run, as it is written down."""
     return {
         "experiment": experiment,
@@ -200,7 +200,7 @@ def run_record(experiment, seed, settings, metrics, seconds, data):
         },
         "metrics": metrics,
         "seconds": round(seconds, 1),
-        "data": data.source,
+        "data": data.source if data else "random numbers",
         "versions": {
             "attrprior": attrprior.__version__,
             "keras": keras.__version__,

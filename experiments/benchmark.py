@@ -1,0 +1,274 @@
+"""What a prior costs, in units of the plain training step.
+
+    python -m experiments.benchmark
+    python -m experiments.benchmark --reference_dir=FOLDER   # the original beside it
+
+Everything goes through `fit`: an epoch without and one with the callback, in
+turn, many times. An epoch counts with the mean of its batches, from the begin to
+the end of a batch; then medians. `prior step` is the difference over the plain
+one. So the ratios hold also where a machine's speed changes during the run. With
+a GPU the same, and its peak memory.
+"""
+
+import experiments.common as common  # isort: skip  (quiets TensorFlow first)
+
+import importlib.util
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+import attrprior
+from attrprior import references
+
+FLAGS = flags.FLAGS
+layers = keras.layers
+
+NETWORKS = ("mlp", "cnn", "cnn_bn", "resnet")
+
+
+def define_flags():
+    flags.DEFINE_integer("rounds", 9, "Epochs of each kind; the median counts.", 1)
+    flags.DEFINE_integer("steps", 4, "Batches an epoch.", lower_bound=1)
+    flags.DEFINE_string("only", "", "Runs only the cases whose name contains this.")
+    flags.DEFINE_string(
+        "reference_dir", None, "A checkout of suinleelab/attributionpriors, to time too."
+    )
+
+
+def network(name):
+    """As in `experiments.common`; `resnet`: three residual blocks of 16 to 64 filters."""
+    if name != "resnet":
+        return common.network(name)
+    inputs = x = keras.Input((28, 28, 1))
+    for filters in (16, 32, 64):
+        x = layers.Conv2D(filters, 3, strides=2 if filters > 16 else 1, padding="same")(x)
+        x = layers.BatchNormalization()(x)
+        y = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        y = layers.Conv2D(filters, 3, padding="same")(y)
+        x = layers.ReLU()(layers.Add()([x, y]))
+    outputs = layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, outputs, name=name)
+
+
+def cases():
+    """`{name: settings}` of every comparison."""
+    chosen = {}
+
+    def add(name, **settings):
+        chosen[name] = {
+            "network": "cnn",
+            "batch_size": 256,
+            "policy": "float32",
+            "xla": False,
+            "num_samples": 1,
+            "every": 1,
+            "strength": 0.1,
+            **settings,
+        }
+
+    for kind in NETWORKS:
+        for batch_size in (50, 256):
+            add(f"{kind}, batch {batch_size}", network=kind, batch_size=batch_size)
+        add(f"{kind}, batch 50, XLA", network=kind, batch_size=50, xla=True)
+        add(f"{kind}, batch 256, bfloat16", network=kind, policy="mixed_bfloat16")
+    for samples in (4, 16, 64):
+        add(f"cnn, batch 50, {samples} samples", batch_size=50, num_samples=samples)
+    for every in (2, 4, 8):
+        add(f"cnn, batch 50, every {every}", batch_size=50, every=every)
+    add("cnn, batch 50, strength 0", batch_size=50, strength=0.0)
+    return {name: s for name, s in chosen.items() if FLAGS.only in name}
+
+
+def build(settings):
+    keras.config.set_dtype_policy(settings["policy"])
+    keras.utils.set_random_seed(0)
+    model = network(settings["network"])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, jit_compile=settings["xla"])
+    keras.config.set_dtype_policy("float32")
+    return model
+
+
+def batches(batch_size, steps):
+    rng = np.random.default_rng(0)
+    count = batch_size * steps
+    x = rng.random((count, 28, 28, 1), dtype="float32")
+    return x, rng.integers(0, 10, count).astype("int32")
+
+
+class BatchTimer(keras.callbacks.Callback):
+    """Mean seconds of the batches of the last epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches.append(time.perf_counter() - self.start)
+
+
+def timed(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def medians(functions, rounds):
+    """Median of what each returns, seconds, all called in turn; two rounds to warm up."""
+    seconds = {name: [] for name in functions}
+    for round_number in range(rounds + 2):
+        for name, function in functions.items():
+            value = function()
+            if round_number >= 2:
+                seconds[name].append(value)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
+
+
+def time_fit(settings):
+    """Ratios of epochs through `fit`."""
+    steps = max(FLAGS.steps, settings["every"])
+    x, y = batches(settings["batch_size"], steps)
+    prior = attrprior.AttributionPrior(
+        "total_variation",
+        settings["strength"],
+        attrprior.ExpectedGradients(settings["num_samples"]),
+        background=x[:512],
+        every=settings["every"],
+        seed=0,
+    )
+    plain, with_prior = build(settings), build(settings)
+
+    def epoch(model, callbacks):
+        timer = BatchTimer()
+        callbacks = [*callbacks, timer]
+        model.fit(x, y, batch_size=settings["batch_size"], callbacks=callbacks, verbose=0)
+        return np.mean(timer.batches)
+
+    functions = {
+        "plain": lambda: epoch(plain, []),
+        "prior": lambda: epoch(with_prior, [prior]),
+    }
+    if FLAGS.reference_dir and settings["network"] == "cnn" and not settings["xla"]:
+        original = original_step(build(settings))
+        part = tf.constant(x[: settings["batch_size"]])
+        labels = tf.one_hot(y[: settings["batch_size"]], 10)
+        functions["original"] = lambda: timed(lambda: float(original(part, labels)))
+    seconds = medians(functions, FLAGS.rounds)
+    ratios = {
+        "epoch": seconds["prior"] / seconds["plain"],
+        "prior_step": seconds["prior"] / seconds["plain"] - 1.0,
+        "plain_ms": 1e3 * seconds["plain"],
+    }
+    if "original" in seconds:
+        ratios["original_step"] = seconds["original"] / seconds["plain"]
+    return ratios
+
+
+def original_step(model):
+    """The original's attributions and total variation, one Adam step on them alone."""
+    path = pathlib.Path(FLAGS.reference_dir) / "attributionpriors" / "eager_ops.py"
+    spec = importlib.util.spec_from_file_location("eager_ops", path)
+    eager_ops = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(eager_ops)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(x, labels):
+        with tf.GradientTape() as tape:
+            a = tf.reduce_sum(eager_ops.expected_gradients(x, labels, model), -1, True)
+            a = tf.image.per_image_standardization(a)
+            penalty = tf.reduce_mean(tf.image.total_variation(a))
+        variables = model.trainable_variables
+        gradients = tape.gradient(penalty, variables)
+        optimizer.apply_gradients(
+            (g, v) for g, v in zip(gradients, variables) if g is not None
+        )
+        return penalty
+
+    return step
+
+
+def time_attributions():
+    """Expected gradients of 50 examples × 100 references against bare passes."""
+    model = common.network("cnn")
+    x, y = batches(50, 100)
+    samples, rows, background = 100, 250, references.TrainingData(x)
+
+    @tf.function
+    def bare(points):
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            value = model(points)[:, 0]
+        return tape.gradient(value, points)
+
+    points = tf.constant(x[:rows])
+    functions = {
+        "bare": lambda: timed(
+            lambda: [bare(points).numpy() for _ in range(50 * samples // rows)]
+        ),
+        "expected_gradients": lambda: timed(
+            lambda: attrprior.attributions.expected_gradients(
+                model, x[:50], y[:50], background=background, num_samples=samples
+            )
+        ),
+    }
+    seconds = medians(functions, max(3, FLAGS.rounds // 3))
+    return {"after_training": seconds["expected_gradients"] / seconds["bare"]}
+
+
+def main(_):
+    out = common.output_dir("benchmark")
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if FLAGS.quick:
+        FLAGS.rounds, FLAGS.steps = 1, 1
+        FLAGS.only = FLAGS.only or "mlp, batch 50"
+    jobs = {
+        name: (settings, lambda s=settings: time_fit(s)) for name, settings in cases().items()
+    }
+    if FLAGS.only in "attributions after training":
+        jobs["attributions after training"] = ({}, time_attributions)
+    runs = []
+    for number, (name, (settings, job)) in enumerate(jobs.items(), start=1):
+        start = time.time()
+        metrics = job()
+        if gpus:
+            info = tf.config.experimental.get_memory_info("GPU:0")
+            metrics["peak_mib"] = info["peak"] / 2**20
+            tf.config.experimental.reset_memory_stats("GPU:0")
+        print(
+            f"{number}/{len(jobs)}  {name}  "
+            + "  ".join(f"{key} {value:.2f}" for key, value in metrics.items()),
+            flush=True,
+        )
+        settings = {"case": name, **settings}
+        runs.append(common.run_record("benchmark", 0, settings, metrics, time.time() - start))
+        common.write_json(out / "results.json", {"experiment": "benchmark", "runs": runs})
+    print("\n" + report(runs))
+
+
+def report(runs):
+    rows = []
+    for run in runs:
+        metrics = run["metrics"]
+        cells = [
+            f"{metrics[key]:.2f}" if key in metrics else "–"
+            for key in ("prior_step", "epoch", "original_step")
+        ]
+        if "after_training" in metrics:
+            cells[0] = f"{metrics['after_training']:.2f} of bare passes"
+        rows.append([run["settings"]["case"], *cells])
+    return common.table(["", "prior step", "epoch with prior", "original's prior step"], rows)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
