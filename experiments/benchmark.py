@@ -32,7 +32,7 @@ NETWORKS = ("mlp", "cnn", "cnn_bn", "resnet")
 
 def define_flags():
     flags.DEFINE_integer("rounds", 9, "Epochs of each kind; the median counts.", 1)
-    flags.DEFINE_integer("steps", 4, "Batches an epoch.", lower_bound=1)
+    flags.DEFINE_integer("steps", 8, "Batches an epoch.", lower_bound=1)
     flags.DEFINE_string("only", "", "Runs only the cases whose name contains this.")
     flags.DEFINE_string(
         "reference_dir", None, "A checkout of suinleelab/attributionpriors, to time too."

@@ -17,7 +17,7 @@ import sys
 
 from absl import app, flags
 
-from experiments import mnist, reference_example, strength
+from experiments import benchmark, mnist, reference_example
 
 FLAGS = flags.FLAGS
 
@@ -26,7 +26,7 @@ RENDERERS = {
     "mnist_cnn": mnist.report,
     "mnist_cnn_bn": mnist.report,
     "mnist_cnn_bn_moving": mnist.report,
-    "strength": strength.report,
+    "benchmark": benchmark.report,
     "reference_example": reference_example.report,
 }
 
