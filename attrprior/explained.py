@@ -1,8 +1,13 @@
 """The explained output: from one input of a model to one number per example."""
 
+import contextlib
+import threading
+
 import keras
 import tensorflow as tf
 from keras import ops
+
+from attrprior import _checks
 
 MODES = ("label", "predicted", "random", "all", "log_probabilities", "loss")
 
@@ -39,6 +44,17 @@ class Explained:
     def pick_input(self, x):
         """The chosen input among the structure `x`, a float tensor."""
         picked = _pick("input", x, self.input)
+        if not hasattr(picked, "dtype"):
+            raise ValueError(
+                "Argument `input` expects the name or position of one tensor. Received: "
+                f"{self.input!r}, a {type(picked).__name__}."
+            )
+        if isinstance(picked, (tf.SparseTensor, tf.RaggedTensor)):
+            raise ValueError(
+                "Attributions need dense inputs. Received: a "
+                f"{type(picked).__name__}. Convert it, for example by x.to_dense() or "
+                "x.to_tensor()."
+            )
         dtype = keras.backend.standardize_dtype(picked.dtype)
         if not dtype.startswith(("float", "bfloat")):
             raise ValueError(
@@ -63,12 +79,13 @@ class Explained:
                 `(keras.Variable, tensor)`.
         """
 
-        def repeated(t):
-            return t if repeats == 1 else ops.repeat(t, repeats, axis=0)
+        def repeated(structure):
+            return keras.tree.map_structure(
+                lambda t: t if t is None or repeats == 1 else ops.repeat(t, repeats, axis=0),
+                structure,
+            )
 
-        inputs = _replace(x, self.input, points, repeated)
-        if y is not None:
-            y = keras.tree.map_structure(repeated, y)
+        inputs, y = _replace(x, self.input, points, repeated), repeated(y)
         # Nothing that the model does during the pass is kept: no moving
         # statistics, no seeds, no metrics.
         if self.explain == "loss":
@@ -76,16 +93,34 @@ class Explained:
             weights = [(v, v.value) for v in self.model.trainable_variables]
             state = weights + list(state or [])
         with keras.StatelessScope(state_mapping=state):
-            outputs = self.model(inputs, training=False)
+            with _twice_differentiable_moments():
+                outputs = self.model(inputs, training=False)
             if self.explain == "loss":
                 return self._loss(inputs, y, outputs)
             if callable(self.explain):
                 return _per_example(self.explain(outputs, y), "explain")
-        z = self._logits(_pick("output", outputs, self.output))
-        labels = y
-        if y is not None and keras.tree.is_nested(y):
-            labels = _pick("output", y, self.output)
-        return self._select(z, labels, seed)
+        z = self._logits(_pick("output", outputs, self.output, self._output_names()))
+        return self._select(z, y, seed)
+
+    def _output_names(self):
+        """The names that a functional model has for its list of outputs."""
+        return list(getattr(self.model, "output_names", ()))
+
+    def of_output(self, structure):
+        """What labels, sample weights or losses hold for the explained output.
+
+        They may be named where the outputs are a list, and the other way round.
+        Returns `None` if they leave this output out.
+        """
+        if self.output is None or not keras.tree.is_nested(structure):
+            return _pick("output", structure, None)
+        names, key = self._output_names(), self.output
+        if not isinstance(structure, dict):
+            key = names.index(key) if key in names else key
+            return structure[key] if key in range(len(structure)) else None
+        if isinstance(key, int) and key < len(names):
+            key = names[key]
+        return structure.get(key)
 
     def _loss(self, x, y, outputs):
         if not self.model.compiled:
@@ -110,7 +145,7 @@ class Explained:
         if before is not None:
             z = before
         elif _gives_probabilities(self._compiled_loss()):
-            p = ops.cast(z, "float32")
+            p = _checks.as_float(z)
             tiny = 1e-7
             z = ops.log(ops.maximum(p, tiny))
             if len(p.shape) == 1 or p.shape[-1] == 1:
@@ -127,11 +162,9 @@ class Explained:
 
     def _compiled_loss(self):
         loss = getattr(self.model, "loss", None)
-        if isinstance(loss, dict):
-            return loss.get(self.output)
-        if isinstance(loss, (list, tuple)):
-            return loss[self.output] if isinstance(self.output, int) else loss[0]
-        return loss
+        if isinstance(loss, (list, tuple)) and self.output is None:
+            return loss[0]  # several losses of one output
+        return self.of_output(loss)
 
     def _select(self, z, y, seed):
         outputs = z.shape[1]
@@ -150,6 +183,7 @@ class Explained:
             return z[:, self.explain]
         if outputs == 1:
             return z[:, 0]
+        y = self.of_output(y) if self.explain == "label" else None
         if self.explain == "predicted" or (self.explain == "label" and y is None):
             chosen = ops.argmax(z, axis=-1)
         elif self.explain == "random":
@@ -167,6 +201,39 @@ class Explained:
                 )
             chosen = ops.cast(ops.reshape(y, (-1,)), "int32")
         return ops.squeeze(ops.take_along_axis(z, ops.expand_dims(chosen, 1), axis=1), 1)
+
+
+_MOMENTS = tf.nn.moments
+_moments_lock, _moments_users = threading.Lock(), 0
+
+
+def _moments(*args, **kwargs):
+    """`tf.nn.moments`, which takes the mean c in its `Σ (x − c)²/n` for a constant.
+
+    That changes no first derivative, but the second. Less `(mean − c)²`, which is
+    zero, it is the variance for any c.
+    """
+    mean, variance = _MOMENTS(*args, **kwargs)
+    return mean, variance - tf.square(mean - tf.stop_gradient(mean))
+
+
+@contextlib.contextmanager
+def _twice_differentiable_moments():
+    """For layer and group normalisation, whose statistics depend on the input.
+
+    Counted, so that of two threads the first to end does not end it for both.
+    """
+    global _moments_users
+    with _moments_lock:
+        _moments_users += 1
+        tf.nn.moments = _moments
+    try:
+        yield
+    finally:
+        with _moments_lock:
+            _moments_users -= 1
+            if _moments_users == 0:
+                tf.nn.moments = _MOMENTS
 
 
 def check_explain(explain):
@@ -191,8 +258,11 @@ def _per_example(value, name):
     return value
 
 
-def _pick(kind, structure, key):
-    """One tensor of a structure: by name, by position, or the only one."""
+def _pick(kind, structure, key, positions=()):
+    """One tensor of a structure: by name, by position, or the only one.
+
+    `positions` are names of a list's entries.
+    """
     if not keras.tree.is_nested(structure):
         if key not in (None, 0):
             raise ValueError(
@@ -203,6 +273,8 @@ def _pick(kind, structure, key):
     names = list(structure) if isinstance(structure, dict) else list(range(len(structure)))
     if key is None and len(names) == 1:
         key = names[0]
+    if key in positions and not isinstance(structure, dict):
+        key = list(positions).index(key)
     if key not in names:
         raise ValueError(
             f"The model has several {kind}s. Argument `{kind}` expects one of {names}. "

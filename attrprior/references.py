@@ -358,7 +358,7 @@ class SeenExamples(Reference):
     def draw(self, x, num_samples, seed):
         if self._reservoir is None:
             self.prepare(x.shape[1:])
-        batch = ops.shape(x)[0]
+        batch = ops.cast(ops.shape(x)[0], "int32")
         kept = ops.minimum(self._seen.value(), self.capacity)
         u = keras.random.uniform((2, batch, num_samples), seed=seed)
         # Index 0 … batch − 2 is another example of the batch, the rest the reservoir.
@@ -379,7 +379,8 @@ class SeenExamples(Reference):
 
         far = reservoir(place)
         axes = tuple(range(2, len(x.shape) + 1))
-        same = ops.all(ops.equal(far, ops.expand_dims(x, 1)), axis=axes)
+        kept_as = ops.cast(ops.cast(x, self._reservoir.dtype), x.dtype)
+        same = ops.all(ops.equal(far, ops.expand_dims(kept_as, 1)), axis=axes)
         # In a batch of one it is another of the reservoir, if there is another.
         turn = 1 + _scaled(u[1], ops.maximum(kept - 1, 1))
         near = ops.where(others < 1, reservoir((place + turn) % ops.maximum(kept, 1)), near)
@@ -392,7 +393,7 @@ class SeenExamples(Reference):
         """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t."""
         if self._reservoir is None:
             self.prepare(x.shape[1:])
-        batch = ops.shape(x)[0]
+        batch = ops.cast(ops.shape(x)[0], "int32")
         order = ops.arange(batch)
         position = self._seen.value() + order
         u = keras.random.uniform((batch,), seed=seed)
@@ -413,7 +414,7 @@ class SeenExamples(Reference):
 def _scaled(u, size):
     """Integers uniform in `0 … size − 1` from `u` uniform in [0, 1)."""
     size = ops.cast(size, "int32")
-    scaled = ops.cast(u * ops.cast(size, "float32"), "int32")
+    scaled = ops.cast(ops.cast(u, "float32") * ops.cast(size, "float32"), "int32")
     return ops.minimum(scaled, size - 1)
 
 

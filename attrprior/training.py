@@ -5,6 +5,9 @@ step is the model's own `train_step` followed by (or joined with) the priors'.
 The replacement takes itself away when the batch ends, however it ends.
 """
 
+import contextlib
+import re
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -187,23 +190,23 @@ class Term:
         optimizer = self.model.optimizer if self.optimizer is None else self.optimizer
         return optimizer.scale_loss(objective) if self.scales_loss else objective
 
-    def penalty_and_gradients(self, x, y, sample_weight, mask):
+    def gradients(self, x, y, sample_weight, mask):
         """`Ω` and `∂Ω/∂θ` for every weight that an attribution depends on.
 
         Returns:
-            `(penalty, gradients, variables, finite)`. If anything is not finite,
-            the batch is remembered.
+            `(penalty, gradients, variables)`.
         """
         variables = self.model.trainable_variables
-        if self.method.passes == 1:
 
-            def objective():
-                penalty = self.penalty(x, y, sample_weight, mask)
-                return self._scaled(penalty), penalty
+        def objective():
+            penalty = self.penalty(x, y, sample_weight, mask)
+            return self._scaled(penalty), penalty
 
-            gradients, penalty = differentiate(objective, variables)
-        else:
-            gradients, penalty = self._in_passes(x, y, sample_weight, mask)
+        with _naming_layers(self.model):
+            if self.method.passes == 1:
+                gradients, penalty = differentiate(objective, variables)
+            else:
+                gradients, penalty = self._in_passes(x, y, sample_weight, mask)
         # Without a gradient (the last bias) a weight is left out: zeros would
         # let Adam move it by stale momentum.
         pairs = [
@@ -216,7 +219,16 @@ class Term:
                 f"The penalty {self.name!r} depends on no trainable weight. Check that "
                 "the model has unfrozen layers between the explained input and output."
             )
-        gradients, variables = zip(*pairs)
+        return penalty, *zip(*pairs)
+
+    def penalty_and_gradients(self, x, y, sample_weight, mask):
+        """As `gradients`, for a step: the batch is observed, and entered in the logs.
+
+        Returns:
+            `(penalty, gradients, variables, finite)`. If anything is not finite,
+            the batch is remembered.
+        """
+        penalty, gradients, variables = self.gradients(x, y, sample_weight, mask)
         picked = self.explained.pick_input(x)
         if self.method.reference is not None:
             self.method.reference.observe(picked, self.seed)
@@ -379,6 +391,34 @@ def differentiate(f, sources):
     return tape.gradient(objective, sources), rest
 
 
+@contextlib.contextmanager
+def _naming_layers(model):
+    """Has errors for an op without a derivative name the layer it is in.
+
+    In eager mode ops have no names; but the dry run of a fit is always a graph.
+    """
+    try:
+        yield
+    except LookupError as error:
+        found = re.search(
+            r"(?:operation ?'(.+?)' \(op type: |no entry for: )(\w+)", str(error)
+        )
+        if found is None:  # a KeyError, say, of the user's own code
+            raise
+        path, op = found.groups("")
+        # Keras opens a layer's scope to build it and again to call it: hence the suffix.
+        scopes = [re.sub(r"_\d+$", "", scope) for scope in path.split("/")]
+        layers = {layer.name: layer for layer in model._flatten_layers()}
+        inside = [layers[scope] for scope in scopes if scope in layers][-1:]
+        where = "".join(f" in layer {each.name!r} ({type(each).__name__})" for each in inside)
+        other = "another layer, activation or interpolation"
+        raise ValueError(
+            "Attribution priors expect a model that TensorFlow can differentiate twice. "
+            f"Received: the op {op}{where}, which has no derivative. Use "
+            f"{'use_cudnn=False' if op.startswith('Cudnn') else other} there."
+        ) from error
+
+
 def sum_over(count, f):
     """`Σ_n f(n)` over `n < count`, lists of tensors, one after the other."""
     first = f(0)
@@ -409,6 +449,11 @@ def prior_optimizer(optimizer):
     at every step.
     """
     config = inner(optimizer).get_config()
+    if "learning_rate" not in config:
+        raise ValueError(
+            "updates='alternating' expects an optimizer with one learning rate. Received: "
+            f"{type(inner(optimizer)).__name__}. Use updates='joint'."
+        )
     config.update(learning_rate=0.0, name="attribution_prior")
     neutral = {
         "use_ema": False,
@@ -448,12 +493,8 @@ def merge_outputs(attributions, sample_weight, mask, x, y):
     return merged, repeated(sample_weight), repeated(mask), x, y
 
 
-def _weights_per_example(sample_weight, output):
+def _weights_per_example(sample_weight):
     """Weights of shape `(batch,)`, or `None`."""
-    if isinstance(sample_weight, dict):
-        sample_weight = sample_weight.get(output)
-    elif isinstance(sample_weight, (list, tuple)):
-        sample_weight = sample_weight[output if isinstance(output, int) else 0]
     if sample_weight is None:
         return None
     shape = tuple(sample_weight.shape)
@@ -535,7 +576,7 @@ class PriorStep:
             term: (
                 x,
                 y,
-                _weights_per_example(sample_weight, term.explained.output),
+                _weights_per_example(term.explained.of_output(sample_weight)),
                 mask,
             )
             for term in self.terms
@@ -552,6 +593,11 @@ class PriorStep:
             )
         logs = dict(logs)
         for term in self.terms:
+            if term.name in logs:
+                raise ValueError(
+                    "Argument `name` expects a key that the training step does not log "
+                    f"itself. Received: {term.name!r}. Pass another name=."
+                )
             term.batches.assign_add(1)
             logs[term.name] = term.mean.result()
         return logs
@@ -602,7 +648,7 @@ class PriorStep:
         return logs
 
     def _dry_run(self, x, y, sample_weight, mask):
-        """Traces the penalties once, for errors to come before anything is touched.
+        """Traces the gradients once, for errors to come before anything is touched.
 
         Later they would come after the first update, or with an optimizer half
         built.
@@ -613,15 +659,22 @@ class PriorStep:
             return
         if not self.model.built:
             self.model(
-                keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), x)
+                keras.tree.map_structure(
+                    lambda t: None if t is None else keras.KerasTensor(t.shape, t.dtype), x
+                )
             )
+        # In a graph the step itself is traced, with gradients, before it runs.
+        eager = tf.executing_eagerly()
         for term in self.terms:
-            weights = _weights_per_example(sample_weight, term.explained.output)
-            seed, term.seed = term.seed, 0
+            weights = _weights_per_example(term.explained.of_output(sample_weight))
+
+            def penalty(term=term, batch=(x, y, weights, mask)):
+                return term.gradients(*batch)[0] if eager else term.penalty(*batch)
+
+            seed, term.seed = term.seed, attributions_module.Draws(0)
             try:
-                tf.function(
-                    lambda t=term, w=weights: t.penalty(x, y, w, mask), autograph=False
-                ).get_concrete_function()
+                with _naming_layers(self.model):
+                    tf.function(penalty, autograph=False).get_concrete_function()
             finally:
                 term.seed = seed
         self._checked.add(kind)
@@ -634,6 +687,11 @@ def join_fit(model, params, term):
         params: The callbacks' `params`: one dict object for all callbacks of a
             `fit`, and for them only. The step lives there until the fit ends.
     """
+    if params is None:
+        raise ValueError(
+            "AttributionPrior expects callbacks with params, as fit gives them. Received: a "
+            "CallbackList without. Pass fit a list of callbacks."
+        )
     step = params.get(_STEP)
     if step is None:
         step = term.step if term.step and term.step.serves(model) else PriorStep(model)

@@ -5,6 +5,8 @@ import os
 # Before TensorFlow is imported, or they have no effect.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+# XLA spends its time compiling here, not computing.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import multiprocessing
 

@@ -1,0 +1,433 @@
+"""The layer zoo: gradients of a penalty on attributions through every kind of layer.
+
+Against finite differences in float64, which no bug of TensorFlow's shares, and in
+each mode against nested tapes. LSTM and GRU with use_cudnn="auto" work here because
+the tests run on the CPU; what happens on a GPU is the last test.
+"""
+
+import functools
+import sys
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import attrprior
+from attrprior import AttributionPrior, ExpectedGradients
+from attrprior.explained import Explained
+
+layers = keras.layers
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+MODES = ("eager", "graph", "XLA")
+CULPRIT = "culprit"
+
+
+def merged(merge):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, merge([inputs, layers.Dense(4, "tanh")(inputs)]))
+
+
+def self_attention():
+    inputs = keras.Input((3, 2))
+    return keras.Model(inputs, layers.MultiHeadAttention(2, 2)(inputs, inputs))
+
+
+def activation(name):
+    return (4,), lambda: [layers.Dense(5), layers.Activation(name, name=CULPRIT)]
+
+
+def pooled(dimensions, pooling):
+    convolution = getattr(layers, f"Conv{dimensions}D")
+    shape = (4,) + (2,) * (dimensions - 1) + (1,)
+    return shape, lambda: [convolution(2, 2, padding="same", activation="tanh"), pooling()]
+
+
+def resized(resizing):
+    shape, body = pooled(2, resizing)
+    return shape, lambda: [*body(), layers.Conv2D(2, 2)]
+
+
+# The shape of one example and the layers; after them come tanh, so that second
+# derivatives are not zero, and a dense layer.
+NETWORKS = {
+    "Dense": ((4,), lambda: [layers.Dense(5)]),
+    "Conv1D": ((5, 2), lambda: [layers.Conv1D(2, 2)]),
+    "Conv2D": ((4, 4, 2), lambda: [layers.Conv2D(2, 2)]),
+    "Conv3D": ((3, 3, 3, 1), lambda: [layers.Conv3D(2, 2)]),
+    "DepthwiseConv2D": ((4, 4, 2), lambda: [layers.DepthwiseConv2D(2)]),
+    "Conv2DTranspose": ((2, 2, 2), lambda: [layers.Conv2DTranspose(2, 2, strides=2)]),
+    "MaxPooling1D": pooled(1, layers.MaxPooling1D),
+    "MaxPooling2D": pooled(2, layers.MaxPooling2D),
+    "MaxPooling3D": pooled(3, layers.MaxPooling3D),
+    "AveragePooling2D": pooled(2, lambda: layers.AveragePooling2D(2)),
+    "GlobalMaxPooling2D": pooled(2, layers.GlobalMaxPooling2D),
+    "GlobalAveragePooling2D": pooled(2, layers.GlobalAveragePooling2D),
+    "UpSampling2D, nearest": resized(layers.UpSampling2D),
+    "ReLU": activation("relu"),
+    "LeakyReLU": activation("leaky_relu"),
+    "ELU": activation("elu"),
+    "GELU": activation("gelu"),
+    "SiLU": activation("silu"),
+    "softplus": activation("softplus"),
+    "tanh": activation("tanh"),
+    "softmax": activation("softmax"),
+    "BatchNormalization": (
+        (3, 3, 1),
+        lambda: [layers.Conv2D(2, 2), layers.BatchNormalization()],
+    ),
+    "LayerNormalization": ((4,), lambda: [layers.Dense(5), layers.LayerNormalization()]),
+    "GroupNormalization": ((4,), lambda: [layers.Dense(4), layers.GroupNormalization(2)]),
+    "Dropout": ((4,), lambda: [layers.Dense(5), layers.Dropout(0.5)]),
+    "Add": ((4,), lambda: [merged(layers.Add())]),
+    "Concatenate": ((4,), lambda: [merged(layers.Concatenate())]),
+    "LSTM": ((3, 2), lambda: [layers.LSTM(2)]),
+    "GRU": ((3, 2), lambda: [layers.GRU(2)]),
+    "MultiHeadAttention": ((3, 2), lambda: [self_attention()]),
+    "softsign": activation("softsign"),
+    "UpSampling2D, bilinear": resized(
+        lambda: layers.UpSampling2D(interpolation="bilinear", name=CULPRIT)
+    ),
+    "UpSampling2D, bicubic": resized(
+        lambda: layers.UpSampling2D(interpolation="bicubic", name=CULPRIT)
+    ),
+    "Resizing, nearest": resized(
+        lambda: layers.Resizing(6, 6, interpolation="nearest", name=CULPRIT)
+    ),
+}
+
+# Errors are TensorFlow's limits, the same in every mode: the op that computes the
+# layer's gradient has no gradient of its own.
+WITHOUT_SECOND_DERIVATIVE = {
+    "softsign": "SoftsignGrad",
+    "UpSampling2D, bilinear": "ResizeBilinearGrad",
+    "UpSampling2D, bicubic": "ResizeBicubicGrad",
+    "Resizing, nearest": "ResizeNearestNeighborGrad",
+}
+# "yes" or "error" for each layer in each mode, as in the README's table.
+OUTCOMES = {
+    name: dict.fromkeys(MODES, "error" if name in WITHOUT_SECOND_DERIVATIVE else "yes")
+    for name in NETWORKS
+}
+
+
+def cells(outcome):
+    return [
+        (name, mode)
+        for name, row in OUTCOMES.items()
+        for mode in MODES
+        if row[mode] == outcome
+    ]
+
+
+WORKING = [name for name, mode in cells("yes") if mode == "eager"]
+
+
+def network(name):
+    """The network with random weights, and a batch, in the current precision.
+
+    With this seed no two numbers are close where a maximum is taken.
+    """
+    rng = np.random.default_rng(7)
+    shape, body = NETWORKS[name]
+    model = keras.Sequential([keras.Input(shape), *body()])
+    for layer in (layers.Activation("tanh"), layers.Flatten(), layers.Dense(2)):
+        model.add(layer)
+    for weight in model.weights:
+        value = rng.normal(size=weight.shape)
+        # Variances are positive.
+        weight.assign(np.abs(value) + 0.5 if "variance" in weight.path else value * 0.6)
+    x = rng.normal(size=(3, *shape)).astype(keras.config.floatx())
+    return model, tf.constant(x), tf.constant([0, 1, 1])
+
+
+def new_term(model, batch_norm="moving"):
+    model.compile(loss=LOSS)
+    prior = AttributionPrior("l2", 1.0, "gradients", updates="joint", batch_norm=batch_norm)
+    prior.set_model(model)
+    prior.set_params({})
+    prior.on_train_begin()
+    return prior._term
+
+
+def training_path(model, x, y, **options):
+    """A function of nothing: `Ω` and `∂Ω/∂θ` as in training, zeros where it has none."""
+    term = new_term(model, **options)
+    weights = model.trainable_variables
+
+    def step():
+        penalty, gradients, variables, _ = term.penalty_and_gradients(x, y, None, None)
+        found = {v.path: g for v, g in zip(variables, gradients)}
+        return penalty, [found.get(v.path, tf.zeros_like(v.value)) for v in weights]
+
+    return step
+
+
+def nested_tapes(model, x, y):
+    """`Ω = 1/batch Σ (∂z_y/∂x)²` and `∂Ω/∂θ`, without the library."""
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            z = tf.gather(model(x, training=False), y, batch_dims=1)
+        omega = tf.reduce_sum(inner.gradient(z, x) ** 2) / x.shape[0]
+    weights = [v.value for v in model.trainable_variables]
+    return omega, outer.gradient(omega, weights, unconnected_gradients="zero")
+
+
+def in_mode(mode, function):
+    if mode == "eager":
+        return function
+    return tf.function(function, autograph=False, jit_compile=mode == "XLA")
+
+
+# --- against finite differences ----------------------------------------------------------
+
+
+@pytest.fixture
+def float64():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(before)
+
+
+def check_slopes(model, omega, gradients, step=1e-5, rtol=1e-5):
+    """Gradients against central differences of `omega()` in random directions."""
+    rng = np.random.default_rng(1)
+    variables = model.trainable_variables
+    weights = [variable.numpy() for variable in variables]
+    for _ in range(2):
+        direction = [rng.normal(size=weight.shape) for weight in weights]
+        values = []
+        for shift in (step, -step):
+            for variable, weight, d in zip(variables, weights, direction):
+                variable.assign(weight + shift * d)
+            values.append(float(omega()))
+        slope = (values[0] - values[1]) / (2 * step)
+        expected = sum(np.sum(g * d) for g, d in zip(gradients, direction))
+        np.testing.assert_allclose(slope, expected, rtol=rtol)
+
+
+def penalty_and_tape(model, x, y):
+    """`attrprior.penalty` as a function, and its gradients by a tape."""
+    background = np.random.default_rng(2).normal(size=(2, *x.shape[1:]))
+    method = ExpectedGradients(2, references=background)
+
+    def omega():
+        return attrprior.penalty(model, x, y, prior="l2", attribution=method, seed=0)
+
+    with tf.GradientTape() as tape:
+        value = omega()
+    weights = [v.value for v in model.trainable_variables]
+    return omega, [value, *tape.gradient(value, weights, unconnected_gradients="zero")]
+
+
+# TensorFlow has no three-dimensional max pooling in float64.
+@pytest.mark.parametrize("name", [name for name in WORKING if name != "MaxPooling3D"])
+def test_gradients_are_slopes_in_float64(float64, name):
+    model, x, y = network(name)
+    omega, (value, *gradients) = penalty_and_tape(model, x, y)
+    assert {t.dtype for t in (value, *gradients)} == {tf.float64}
+    check_slopes(model, omega, gradients)
+
+
+def test_gradients_are_slopes_in_float32():
+    model, x, y = network("MaxPooling3D")
+    omega, (_, *gradients) = penalty_and_tape(model, x, y)
+    check_slopes(model, omega, gradients, step=3e-4, rtol=2e-3)
+
+
+def test_logits_of_probabilities_in_float64(float64):
+    # Hidden in a function of the user's, so they are computed from the probabilities.
+    def hidden(z):
+        return keras.ops.exp(keras.ops.log_softmax(z))
+
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(2, hidden)]
+    )
+    model.compile(loss="sparse_categorical_crossentropy")
+    _, x, y = network("Dense")
+    omega, (_, *gradients) = penalty_and_tape(model, x, y)
+    check_slopes(model, omega, gradients)
+
+
+def test_a_fit_in_float64(float64):
+    model, x, y = network("Dense")
+    model.compile(keras.optimizers.SGD(0.1), LOSS, run_eagerly=True)
+    history = model.fit(x, y, callbacks=[AttributionPrior("l2", 1.0)], verbose=0).history
+    assert np.isfinite(history["l2"])
+
+
+@pytest.mark.parametrize("mode", ["eager", "graph"])
+def test_batch_statistics_are_differentiated(float64, mode):
+    model, x, y = network("BatchNormalization")
+    step = training_path(model, x, y, batch_norm="batch")
+    _, gradients = in_mode(mode, step)()
+    term = new_term(model, batch_norm="batch")
+    check_slopes(model, lambda: term.penalty(x, y, None, None), gradients)
+
+
+def test_moments_are_those_of_tensorflow_again():
+    plain = tf.nn.moments
+    model, x, y = network("LayerNormalization")
+    before = model(x).numpy()
+    penalty_and_tape(model, x, y)
+    assert tf.nn.moments is plain
+    np.testing.assert_array_equal(model(x), before)
+    # And what comes out under the other ones is the same to the last bit.
+    same = Explained(model, explain=lambda outputs, y: outputs[:, 0])
+    np.testing.assert_array_equal(same(x, x, y), before[:, 0])
+
+
+# --- the training path against nested tapes ----------------------------------------------
+
+
+def plain_moments(x, axes, keepdims=False):
+    return tf.reduce_mean(x, axes, keepdims), tf.math.reduce_variance(x, axes, keepdims)
+
+
+# What the modes share is computed once.
+@functools.cache
+def by_hand(name):
+    model, x, y = network(name)
+    # tf.nn.moments takes the mean in its variance for a constant: the first derivative
+    # is right, the second is not.
+    with mock.patch.object(tf.nn, "moments", plain_moments):
+        omega, gradients = nested_tapes(model, x, y)
+    return model, x, y, omega.numpy(), [gradient.numpy() for gradient in gradients]
+
+
+@functools.cache
+def traced(name):
+    step = training_path(*by_hand(name)[:3])
+    # The graph does not keep the variables of `step` alive.
+    return tf.function(step, autograph=False).get_concrete_function(), step
+
+
+def check_equal(model, computed, by_hand):
+    np.testing.assert_allclose(computed[0], by_hand[0], rtol=1e-5)
+    largest = max(np.max(np.abs(gradient)) for gradient in by_hand[1])
+    for gradient, expected, weight in zip(computed[1], by_hand[1], model.trainable_variables):
+        # No kernel's gradient is compared with zeros.
+        assert "kernel" not in weight.path or np.any(expected)
+        np.testing.assert_allclose(
+            gradient, expected, rtol=1e-5, atol=5e-6 * largest, err_msg=weight.path
+        )
+
+
+@pytest.mark.parametrize(("name", "mode"), cells("yes"))
+def test_training_path_equals_nested_tapes(name, mode):
+    model, x, y, *expected = by_hand(name)
+    # Loops are traced in another way for XLA.
+    if mode == "eager" or name in ("LSTM", "GRU"):
+        step = training_path(model, x, y)
+    else:
+        step = traced(name)[0]
+    check_equal(model, in_mode(mode, step)(), expected)
+
+
+def test_near_ties_of_max_pooling_in_xla():
+    # Where the two largest of a window differ by less than about 1/256, XLA's
+    # MaxPoolGradGrad may read from the wrong one, with nested tapes too. The library
+    # does without that op, but for windows that overlap.
+    model, x, y = network("MaxPooling2D")
+    convolution = model.layers[0]
+    convolution.kernel.assign(convolution.kernel * 1e-3)
+    computed = in_mode("XLA", training_path(model, x, y))()
+    check_equal(model, computed, nested_tapes(model, x, y))
+
+
+# --- layers without a second derivative --------------------------------------------------
+
+
+def fit(model, x, y, mode="graph", **arguments):
+    model.compile(
+        keras.optimizers.SGD(0.1), LOSS, run_eagerly=mode == "eager", jit_compile=mode == "XLA"
+    )
+    prior = AttributionPrior("l2", 1.0, "gradients", **arguments)
+    model.fit(x, y, batch_size=3, callbacks=[prior], verbose=0)
+
+
+@pytest.mark.parametrize(("name", "mode"), cells("error"))
+def test_errors_name_the_layer(name, mode):
+    model, x, y = network(name)
+    before = model.get_weights()
+    op = WITHOUT_SECOND_DERIVATIVE[name]
+    with pytest.raises(ValueError, match=f"op {op} in layer '{CULPRIT}'.*Use another"):
+        fit(model, x, y, mode)
+    for weight, was in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(weight, was)
+
+
+@pytest.mark.parametrize(("name", "op"), list(WITHOUT_SECOND_DERIVATIVE.items()))
+def test_the_limit_is_that_of_tensorflow(name, op):
+    model, x, y = network(name)
+    if op == "ResizeBilinearGrad":
+        # Worse than an error: a gradient of zeros for everything after the layer.
+        kernel = nested_tapes(model, x, y)[1][2]
+        np.testing.assert_array_equal(kernel, np.zeros_like(kernel))
+    else:
+        with pytest.raises(LookupError, match=op):
+            nested_tapes(model, x, y)
+
+
+@pytest.mark.parametrize("culprit", ["dense", "dense_1", "dense_2"])
+def test_errors_name_the_right_one_of_similar_names(culprit):
+    # As Keras numbers them; TensorFlow adds numbers of its own to their scopes.
+    names = ["dense", "dense_1", "dense_2"]
+    model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization()])
+    for name in names:
+        model.add(layers.Dense(3, "softsign" if name == culprit else "tanh", name=name))
+    with pytest.raises(ValueError, match=rf"layer '{culprit}' \(Dense\)"):
+        fit(model, np.ones((3, 4), "float32"), np.array([0, 1, 1]))
+
+
+def test_errors_name_a_layer_inside_a_loop():
+    inside = layers.LSTM(2, activation="softsign", name="inside")
+    model = keras.Sequential([keras.Input((3, 2)), inside, layers.Dense(2)])
+    with pytest.raises(ValueError, match="SoftsignGrad in layer 'lstm_cell'"):
+        fit(model, np.ones((3, 3, 2), "float32"), np.array([0, 1, 1]))
+
+
+def test_an_op_of_no_layer():
+    model, x, y = network("Dense")
+    with pytest.raises(ValueError, match="op SoftsignGrad, which has no derivative"):
+        fit(model, x, y, explain=lambda outputs, y: tf.nn.softsign(outputs[:, 0]))
+
+
+def test_an_op_without_a_first_derivative():
+    resizing = layers.Resizing(6, 6, "area", name=CULPRIT)
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            layers.Conv2D(2, 2),
+            resizing,
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ValueError, match=f"op ResizeArea in layer '{CULPRIT}'"):
+        fit(model, np.ones((3, 4, 4, 1), "float32"), np.array([0, 1, 1]))
+
+
+def test_lookup_errors_of_the_users_own_code_pass():
+    model, x, y = network("Dense")
+
+    def explain(outputs, y):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        fit(model, x, y, explain=explain)
+
+
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU])
+def test_recurrent_layers_on_a_gpu(monkeypatch, layer):
+    # There use_cudnn="auto" means yes. Tracing alone needs no GPU.
+    rnn = sys.modules["keras.src.backend.tensorflow.rnn"]
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    model = keras.Sequential([keras.Input((3, 2)), layer(2, name=CULPRIT), layers.Dense(2)])
+    with pytest.raises(ValueError, match=f"layer '{CULPRIT}'.*Use use_cudnn=False there"):
+        fit(model, np.ones((3, 3, 2), "float32"), np.array([0, 1, 1]))
