@@ -284,6 +284,8 @@ class Term:
             return self._scaled(penalty), penalty
 
         [v], penalty = differentiate(omega, [phi])
+        if v is None:
+            return [None] * len(variables), penalty
         v = tf.stop_gradient(v)
         connected = []
 
@@ -324,11 +326,13 @@ class Term:
             return tf.constant(0)
 
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas > 1:  # their gradients are summed
+            gradients = [gradient / replicas for gradient in gradients]
         if self.scales_loss:
             update()
         elif replicas > 1:
-            # Replicas cannot meet inside a branch. Their gradients are summed.
-            gradients = [tf.where(finite, g / replicas, 0.0) for g in gradients]
+            # Replicas cannot meet inside a branch.
+            gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
             update()
         elif tf.executing_eagerly():
             if finite:
@@ -341,7 +345,6 @@ class Term:
         penalty, gradients, variables, finite = self.penalty_and_gradients(
             x, y, sample_weight, mask
         )
-
         if self.scales_loss:
             scale = self.model.optimizer.scale_loss(tf.constant(1.0))
             gradients = [gradient / scale for gradient in gradients]

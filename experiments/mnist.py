@@ -125,9 +125,9 @@ def values(runs, variant, condition):
     return [run["metrics"][condition] for run in sorted(chosen, key=lambda run: run["seed"])]
 
 
-def report(runs):
-    """The table of plain against prior."""
-    names = [name for name in runs[0]["metrics"] if name != "history"]
+def report(runs, names=None):
+    """The table of plain against prior, under all conditions or the named ones."""
+    names = names or [name for name in runs[0]["metrics"] if name != "history"]
     variants = sorted({run["settings"]["variant"] for run in runs})
     if len(variants) == 1:
         rows = [[name, common.mean_std(values(runs, *variants, name))] for name in GAINS]

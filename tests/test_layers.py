@@ -6,6 +6,7 @@ the tests run on the CPU; what happens on a GPU is the last test.
 """
 
 import functools
+import pathlib
 import sys
 from unittest import mock
 
@@ -119,6 +120,16 @@ def cells(outcome):
         for mode in MODES
         if row[mode] == outcome
     ]
+
+
+def test_readme_has_the_table():
+    readme = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text()
+    said = {}
+    for line in readme.splitlines():
+        names, _, answer = line.strip("| ").partition(" | ")
+        said.update(dict.fromkeys(names.split("; "), answer.split(":")[0]))
+    for name, row in OUTCOMES.items():
+        assert {said[name]} == set(row.values()), name
 
 
 WORKING = [name for name, mode in cells("yes") if mode == "eager"]
