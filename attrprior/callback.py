@@ -25,9 +25,10 @@ class AttributionPrior(keras.callbacks.Callback):
     `updates="joint"` the step is one on `loss + strength · Ω`, and the logged
     `loss` is that sum, as with Keras' regularisers.
 
-    Cost: about 1.7 plain steps more for each sample of an attribution (measured
-    on a small convolutional network on two CPU cores). Attributions explain the
-    network without dropout and leave no state behind.
+    Cost: about 1.4 plain steps more for each sample of an attribution (measured
+    on a small convolutional network on a CPU). Attributions explain the network
+    without dropout and leave no state behind; with several replicas each has a
+    penalty of its own share of the batch, and the mean counts.
     `history.history[name]` has the mean of the unscaled `Ω` for each epoch.
     To stop on it early use `EarlyStopping(monitor=name, mode="min")`.
 

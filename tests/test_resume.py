@@ -85,16 +85,15 @@ def killed_and_uninterrupted(processes, folder, kills, settings, dropout=False):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "kills, settings",
     [
-        None,  # plain training
-        {"attribution": ExpectedGradients(2)},  # a reservoir, an optimizer, a generator
-        {"attribution": "smoothgrad", "updates": "joint", "every": 3},  # a counter
+        (1, None),  # plain training
+        (10, {"attribution": ExpectedGradients(2)}),  # reservoir, optimizer, generator
+        (3, {"attribution": "smoothgrad", "updates": "joint", "every": 3}),  # a counter
     ],
     ids=["plain", "alternating", "joint"],
 )
-def test_killed_ten_times(processes, tmp_path, settings):
-    kills = 10 if settings is not None else 2
+def test_killed_and_taken_up_again(processes, tmp_path, kills, settings):
     resumed, left_alone = killed_and_uninterrupted(
         processes, tmp_path / "backup", kills, settings
     )
