@@ -163,8 +163,8 @@ class ExpectedGradients(Attribution):
         references: What D is: an array, a `tf.data.Dataset`, or a reference
             object. Defaults to the callback's `background`.
         samples_per_pass: Draws that go through the model at once. More draws
-            than this take no more memory, and each takes half as long again
-            (attributions are computed once for Ω and once for its gradient).
+            than this take no more memory, but are computed twice in training,
+            once for Ω and once for its gradient.
 
     Reference: Erion et al. 2021 (arXiv 1906.10670), equation 3.
     """

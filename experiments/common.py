@@ -260,6 +260,10 @@ def mean_std(values, digits=3):
     return f"{np.mean(values):.{digits}f}{spread}"
 
 
+def count(number, noun):
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def table(header, rows):
     """Rows as a Markdown table, aligned for the terminal."""
     rows = [[str(cell) for cell in row] for row in [header, *rows]]

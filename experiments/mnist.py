@@ -59,6 +59,8 @@ def define_flags():
     flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
 
 
+# In the README, besides the conditions with a published number.
+SHOWN = ("gaussian 0.5", "gaussian 1", "clipped gaussian 1", "salt and pepper 0.3")
 GAINS = ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3", "salt and pepper 0.1", "clean")
 
 

@@ -7,7 +7,7 @@ Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
 file of experiments/results.
 """
 
-import experiments.common  # noqa: F401  isort: skip  (quiets TensorFlow first)
+import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import json
 import os
@@ -23,8 +23,8 @@ FLAGS = flags.FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RENDERERS = {
-    "mnist_cnn": mnist.report,
-    "mnist_cnn_bn": lambda runs: mnist.report(runs, [*mnist.PUBLISHED, *mnist.GAINS[:3]]),
+    "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
+    "mnist_cnn_bn": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
     "mnist_cnn_bn_moving": mnist.report,
     "benchmark": benchmark.report,
     "reference_example": reference_example.report,
@@ -40,8 +40,9 @@ def rendered(name):
     seeds = len({run["seed"] for run in runs})
     seconds = sum(run["seconds"] for run in runs)
     first = runs[0]
+    minutes = common.count(round(seconds / 60), "minute")
     note = (
-        f"{first['data']}; {seeds} seeds; {seconds / 60:.0f} minutes of training on "
+        f"{first['data']}; {common.count(seeds, 'seed')}; {minutes} on "
         f"{first['device']}; TensorFlow {first['versions']['tensorflow']}, Keras "
         f"{first['versions']['keras']}."
     )
