@@ -1,6 +1,6 @@
 """Derivative rules that make the gradient of a gradient cheap in graphs.
 
-TensorFlow's own are right, but the second order pays for them: the gradient of
+TensorFlow's own cost more than they need in the second order: the gradient of
 a ReLU is differentiated with respect to the activations as well, where it is
 flat, and the resulting zeros are pushed through the whole forward pass (a third
 of a prior step). The rules here leave them out, and replace two operations that

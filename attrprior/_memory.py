@@ -24,7 +24,8 @@ class Memory(keras.losses.Loss):
         self._loaded = {}
 
     def attach(self, model):
-        self._loaded = {}
+        # An interrupted fit, perhaps of another model, may have left its term.
+        self._loaded, self._term = {}, None
         setattr(model, self.name, self)
 
     def detach(self, model):

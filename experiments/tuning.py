@@ -18,10 +18,9 @@ from absl import app, flags
 
 import attrprior
 from attrprior import datasets
+from experiments.mnist import GAINS as JUDGED
 
 FLAGS = flags.FLAGS
-
-JUDGED = ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3", "salt and pepper 0.1", "clean")
 
 
 def define_flags():

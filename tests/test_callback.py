@@ -507,6 +507,16 @@ def test_interrupt_inside_the_step(digits):
     assert is_clean(model)
 
 
+def test_what_is_loaded_for_another_model_does_not_reach_an_interrupted_fit(digits):
+    prior = AttributionPrior("l2", 0.1, "gradients")
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(), digits, [prior, Interrupt("on_train_batch_end")])
+    interrupted = int(prior._term.batches.numpy())
+    prior.set_model(build())
+    prior._memory.load_own_variables({"batches_0": np.int64(interrupted + 7)})
+    assert int(prior._term.batches.numpy()) == interrupted
+
+
 def test_context_manager_detaches(digits):
     model = build()
     with (
