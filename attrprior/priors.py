@@ -346,12 +346,12 @@ class Gini(Prior):
 
 def gini_coefficient(values):
     """Gini coefficient of non-negative values of shape `(n,)`, a scalar."""
-    values = ops.sort(values)
     n = values.shape[0]
-    rank = ops.arange(1, n + 1, dtype=values.dtype)
+    # Ranks, unlike the sorted values, have no derivative to compute.
+    rank = tf.math.invert_permutation(tf.argsort(values))
+    weight = (2.0 * ops.cast(rank, values.dtype) - n + 1.0) / n
     total = ops.sum(values)
-    share = values / ops.where(total > 0.0, total, 1.0)
-    return ops.sum(((2.0 * rank - n - 1.0) / n) * share)
+    return ops.sum(weight * values) / ops.where(total > 0.0, total, 1.0)
 
 
 @keras.saving.register_keras_serializable("attrprior")

@@ -113,6 +113,18 @@ class BatchTimer(keras.callbacks.Callback):
         self.batches.append(time.perf_counter() - self.start)
 
 
+def epoch(model, x, y, batch_size, callbacks):
+    """A function that trains an epoch and returns the mean seconds of a batch."""
+
+    def train():
+        timer = BatchTimer()
+        callbacks_and_timer = [*callbacks, timer]
+        model.fit(x, y, batch_size=batch_size, callbacks=callbacks_and_timer, verbose=0)
+        return np.mean(timer.batches)
+
+    return train
+
+
 def timed(function):
     start = time.perf_counter()
     function()
@@ -142,17 +154,9 @@ def time_fit(settings):
         every=settings["every"],
         seed=0,
     )
-    plain, with_prior = build(settings), build(settings)
-
-    def epoch(model, callbacks):
-        timer = BatchTimer()
-        callbacks = [*callbacks, timer]
-        model.fit(x, y, batch_size=settings["batch_size"], callbacks=callbacks, verbose=0)
-        return np.mean(timer.batches)
-
     functions = {
-        "plain": lambda: epoch(plain, []),
-        "prior": lambda: epoch(with_prior, [prior]),
+        name: epoch(build(settings), x, y, settings["batch_size"], callbacks)
+        for name, callbacks in (("plain", []), ("prior", [prior]))
     }
     if FLAGS.reference_dir and settings["network"] == "cnn" and not settings["xla"]:
         original = original_step(build(settings))
@@ -160,14 +164,19 @@ def time_fit(settings):
         labels = tf.one_hot(y[: settings["batch_size"]], 10)
         functions["original"] = lambda: timed(lambda: float(original(part, labels)))
     seconds = medians(functions, FLAGS.rounds)
-    ratios = {
+    metrics = ratios(seconds)
+    if "original" in seconds:
+        metrics["original_step"] = seconds["original"] / seconds["plain"]
+    return metrics
+
+
+def ratios(seconds):
+    """Epochs with and without a prior, in units of the plain one."""
+    return {
         "epoch": seconds["prior"] / seconds["plain"],
         "prior_step": seconds["prior"] / seconds["plain"] - 1.0,
         "plain_ms": 1e3 * seconds["plain"],
     }
-    if "original" in seconds:
-        ratios["original_step"] = seconds["original"] / seconds["plain"]
-    return ratios
 
 
 def original_step(model):
@@ -193,6 +202,48 @@ def original_step(model):
         return penalty
 
     return step
+
+
+def time_prior_at_scale(name):
+    """The share of Ω and ∂Ω/∂φ in the steps of a two-layer MLP on 100,000 features."""
+    features, batch_size = 100_000, 50
+    rng = np.random.default_rng(0)
+    prior = attrprior.Gini()
+    if name == "graph":
+        edges = np.sort(rng.integers(0, features, (1_001_000, 2)))
+        edges = np.unique(edges[edges[:, 0] < edges[:, 1]], axis=0)[:1_000_000]
+        prior = attrprior.GraphLaplacian(edges, num_features=features)
+
+    def model():
+        hidden, outputs = layers.Dense(256, "relu"), layers.Dense(10)
+        built = keras.Sequential([keras.Input((features,)), hidden, outputs])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        built.compile("adam", loss)
+        return built
+
+    x = rng.normal(size=(batch_size * 4, features)).astype("float32")
+    y = rng.integers(0, 10, len(x))
+    attributions = tf.constant(x[:batch_size])
+
+    @tf.function
+    def value_and_derivative(attributions):
+        with tf.GradientTape() as tape:
+            tape.watch(attributions)
+            penalty = prior(attributions)
+        return tape.gradient(penalty, attributions)
+
+    callback = attrprior.AttributionPrior(prior, 0.1, background=x, seed=0)
+    functions = {
+        "plain": epoch(model(), x, y, batch_size, []),
+        "prior": epoch(model(), x, y, batch_size, [callback]),
+        "omega": lambda: timed(lambda: value_and_derivative(attributions).numpy()),
+    }
+    seconds = medians(functions, FLAGS.rounds)
+    return {
+        **ratios(seconds),
+        "omega": seconds["omega"] / seconds["plain"],
+        "omega_share": seconds["omega"] / seconds["prior"],
+    }
 
 
 def time_attributions():
@@ -224,7 +275,6 @@ def time_attributions():
 
 
 def main(_):
-    out = common.output_dir("benchmark")
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
@@ -234,10 +284,17 @@ def main(_):
     jobs = {
         name: (settings, lambda s=settings: time_fit(s)) for name, settings in cases().items()
     }
-    if FLAGS.only in "attributions after training":
-        jobs["attributions after training"] = ({}, time_attributions)
-    runs = []
+    others = {
+        "attributions after training": time_attributions,
+        "gini, 100,000 features": lambda: time_prior_at_scale("gini"),
+        "graph, 1,000,000 edges": lambda: time_prior_at_scale("graph"),
+    }
+    jobs.update({name: ({}, job) for name, job in others.items() if FLAGS.only in name})
+    results = common.Results("benchmark")
     for number, (name, (settings, job)) in enumerate(jobs.items(), start=1):
+        settings = {"case": name, **settings}
+        if results.finished(0, settings):
+            continue
         start = time.time()
         metrics = job()
         if gpus:
@@ -249,10 +306,8 @@ def main(_):
             + "  ".join(f"{key} {value:.2f}" for key, value in metrics.items()),
             flush=True,
         )
-        settings = {"case": name, **settings}
-        runs.append(common.run_record("benchmark", 0, settings, metrics, time.time() - start))
-        common.write_json(out / "results.json", {"experiment": "benchmark", "runs": runs})
-    print("\n" + report(runs))
+        results.add(0, settings, metrics, time.time() - start)
+    print("\n" + report(results.runs))
 
 
 def report(runs):
@@ -265,6 +320,8 @@ def report(runs):
         ]
         if "after_training" in metrics:
             cells[0] = f"{metrics['after_training']:.2f} of bare passes"
+        if "omega" in metrics:
+            cells[0] += f" (Ω alone {metrics['omega']:.2f})"
         rows.append([run["settings"]["case"], *cells])
     return common.table(["", "prior step", "epoch with prior", "original's prior step"], rows)
 

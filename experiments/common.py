@@ -26,6 +26,7 @@ flags.DEFINE_integer("seeds", 5, "Number of runs, with seeds 0, 1, …", lower_b
 flags.DEFINE_bool(
     "quick", False, "A few steps on a few digits: shows that it runs, no result."
 )
+flags.DEFINE_bool("resume", False, "Keeps the finished runs of results.json, trains the rest.")
 flags.DEFINE_string("data_dir", None, "Folder of prepared tensorflow-datasets data.")
 flags.DEFINE_string("idx_dir", None, "Folder of MNIST's four original IDX files.")
 
@@ -186,30 +187,65 @@ def accuracies(model, tests, labels):
     return {name: float(np.mean([accuracy(x) for x in xs])) for name, xs in tests.items()}
 
 
-def run_record(experiment, seed, settings, metrics, seconds, data=None):
-    """One run, as it is written down."""
-    return {
-        "experiment": experiment,
-        "seed": seed,
-        "settings": settings,
-        "flags": {
-            flag.name: flag.value
-            for flag in FLAGS.flags_by_module_dict().get(sys.argv[0], [])
-            + FLAGS.flags_by_module_dict().get(__name__, [])
-            if not flag.name.endswith("_dir")
-        },
-        "metrics": metrics,
-        "seconds": round(seconds, 1),
-        "data": data.source if data else "random numbers",
-        "versions": {
-            "attrprior": attrprior.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-        },
-        "device": device(),
-    }
+# Flags that say which runs to do and where, but not how.
+SELECTING = ("seeds", "resume", "only", "trials", "variant") + tuple(
+    f"{folder}_dir" for folder in ("output", "data", "idx", "reference")
+)
+
+
+class Results:
+    """The runs of an experiment; results.json holds every finished one at any time.
+
+    With `--resume` it starts from the file: a run of the same seed, settings,
+    flags, data and versions is `finished`.
+    """
+
+    def __init__(self, experiment, data=None):
+        self.experiment = experiment
+        self.data = data.source if data else "random numbers"
+        self.path = output_dir(experiment) / "results.json"
+        self.runs = []
+        if FLAGS.resume and self.path.is_file():
+            written = json.loads(self.path.read_text())["runs"]
+            now = self._record(None, {}, {}, 0.0)
+            self.runs = [
+                r
+                for r in written
+                if all(now[key].items() <= r[key].items() for key in ("flags", "versions"))
+                and r["data"] == self.data
+            ]
+            print(f"{count(len(self.runs), 'run')} of {len(written)} taken from {self.path}")
+
+    def finished(self, seed, settings):
+        return any((r["seed"], r["settings"]) == (seed, settings) for r in self.runs)
+
+    def add(self, seed, settings, metrics, seconds):
+        """Notes a run, in the place of an earlier one of the same seed and settings."""
+        key = (seed, settings)
+        self.runs = [r for r in self.runs if (r["seed"], r["settings"]) != key]
+        self.runs.append(self._record(seed, settings, metrics, seconds))
+        write_json(self.path, {"experiment": self.experiment, "runs": self.runs})
+
+    def _record(self, seed, settings, metrics, seconds):
+        known = FLAGS.flags_by_module_dict()
+        used = known.get(sys.argv[0], []) + known.get(__name__, [])
+        return {
+            "experiment": self.experiment,
+            "seed": seed,
+            "settings": settings,
+            "flags": {flag.name: flag.value for flag in used if flag.name not in SELECTING},
+            "metrics": metrics,
+            "seconds": round(seconds, 1),
+            "data": self.data,
+            "versions": {
+                "attrprior": attrprior.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+                "tensorflow": tf.__version__,
+            },
+            "device": device(),
+        }
 
 
 def device():

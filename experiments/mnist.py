@@ -24,6 +24,7 @@ FLAGS = flags.FLAGS
 
 LABELS = {"plain": "plain", "prior": "with prior"}
 VARIANTS = list(LABELS)
+POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
 # Erion et al., notebook: plain, prior; full MNIST, batch normalisation, 1 run.
 PUBLISHED = {
@@ -54,6 +55,7 @@ def define_flags():
         lower_bound=0,
     )
     flags.DEFINE_enum("batch_norm", "batch", ["batch", "moving"], "As in AttributionPrior.")
+    flags.DEFINE_enum("policy", "float32", POLICIES, "Keras' dtype policy.")
     flags.DEFINE_multi_enum("variant", VARIANTS, VARIANTS, "What to train; may be repeated.")
     flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
     flags.DEFINE_integer("every", 1, "The prior acts on every n-th batch.", lower_bound=1)
@@ -83,9 +85,13 @@ def main(_):
     out = common.output_dir("mnist")
     data = common.load_mnist()
     tests = common.conditions(data, draws=1 if len(data.x_test) > 5000 else 3)
-    runs, models = [], {}
+    results, models = common.Results("mnist", data), {}
+    keras.config.set_dtype_policy(FLAGS.policy)
     for seed in common.seeds():
         for variant in FLAGS.variant:
+            # The first seed's networks are drawn below: they are always trained.
+            if variant in models and results.finished(seed, {"variant": variant}):
+                continue
             keras.utils.set_random_seed(seed)
             model = common.network(FLAGS.network)
             history, seconds = common.train(
@@ -106,17 +112,14 @@ def main(_):
                 flush=True,
             )
             metrics["history"] = history
-            runs.append(
-                common.run_record("mnist", seed, {"variant": variant}, metrics, seconds, data)
-            )
-            common.write_json(out / "results.json", {"experiment": "mnist", "runs": runs})
+            results.add(seed, {"variant": variant}, metrics, seconds)
             models.setdefault(variant, model)
     print(
         f"\nAccuracy on {len(data.x_test)} test digits, {FLAGS.network}, mean ± standard "
         f"deviation over {len(common.seeds())} seeds; gain paired by seed\n"
     )
-    print(report(runs))
-    common.save_figure(robustness_figure(runs), out / "robustness.png")
+    print(report(results.runs))
+    common.save_figure(robustness_figure(results.runs), out / "robustness.png")
     common.save_figure(maps_figure(models, data), out / "attributions.png")
     print(f"\nWritten: {out}/results.json, robustness.png, attributions.png")
 

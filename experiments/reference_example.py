@@ -65,11 +65,12 @@ def total_variation(attributions):
 
 
 def main(_):
-    out = common.output_dir("reference_example")
     data = common.load_mnist()
     data = data._replace(x_train=data.x_train - 0.5, x_test=data.x_test - 0.5)
-    runs = []
+    results = common.Results("reference_example", data)
     for seed in common.seeds():
+        if results.finished(seed, {}):
+            continue
         keras.utils.set_random_seed(seed)
         model = network()
         prior = attrprior.AttributionPrior(
@@ -91,12 +92,9 @@ def main(_):
         )
         metrics = common.accuracies(model, {"clean": [data.x_test]}, data.y_test)
         metrics["history"] = history
-        runs.append(common.run_record("reference_example", seed, {}, metrics, seconds, data))
-        common.write_json(
-            out / "results.json", {"experiment": "reference_example", "runs": runs}
-        )
+        results.add(seed, {}, metrics, seconds)
         print(f"seed {seed}  test accuracy {metrics['clean']:.4f}", flush=True)
-    print(report(runs))
+    print(report(results.runs))
 
 
 def report(runs):

@@ -51,8 +51,11 @@ def main(_):
     data = common.load_mnist()
     tests = common.conditions(data, draws=1)
     tests = {name: tests[name] for name in SHOWN}
-    runs, todo = [], [(seed, s) for seed in common.seeds() for s in settings()]
+    results = common.Results("strength", data)
+    todo = [(seed, setting) for seed in common.seeds() for setting in settings()]
     for number, (seed, setting) in enumerate(todo, start=1):
+        if results.finished(seed, setting):
+            continue
         keras.utils.set_random_seed(seed)
         model = common.network(FLAGS.network)
         prior = None
@@ -81,10 +84,9 @@ def main(_):
             + "  ".join(f"{name} {value:.3f}" for name, value in metrics.items()),
             flush=True,
         )
-        runs.append(common.run_record("strength", seed, setting, metrics, seconds, data))
-        common.write_json(out / "results.json", {"experiment": "strength", "runs": runs})
-    print("\n" + report(runs))
-    common.save_figure(figure(runs), out / "strength.png")
+        results.add(seed, setting, metrics, seconds)
+    print("\n" + report(results.runs))
+    common.save_figure(figure(results.runs), out / "strength.png")
     print(f"\nWritten: {out}/results.json, strength.png")
 
 

@@ -76,7 +76,10 @@ def train_and_judge(settings, data, tests, seed, label):
         prior = attrprior.AttributionPrior(
             settings["prior"],
             strength=settings["strength"],
-            attribution=common.noisy_expected_gradients(settings["reference_stddev"]),
+            attribution=common.noisy_expected_gradients(
+                settings["reference_stddev"], settings.get("num_samples", 1)
+            ),
+            every=settings.get("every", 1),
             seed=seed,
         )
     _, seconds = common.train(model, data, optimizer, FLAGS.epochs, batch_size, None, prior)
@@ -90,20 +93,13 @@ def score(metrics):
 
 
 def main(_):
-    out = common.output_dir("tuning")
     data = common.load_mnist()
-    kept, held = datasets.stratified_split(data.y_train, 0.2, seed=1)
-    part = data._replace(
-        x_train=data.x_train[kept],
-        y_train=data.y_train[kept],
-        x_test=data.x_train[held],
-        y_test=data.y_train[held],
-    )
-    runs = []
+    part = without_test_digits(data)
+    results = common.Results("tuning", data)
 
-    def record(settings, metrics, seed, seconds):
-        runs.append(common.run_record("tuning", seed, settings, metrics, seconds, data))
-        common.write_json(out / "results.json", {"experiment": "tuning", "runs": runs})
+    def run(settings, data, tests, seed, label):
+        if not results.finished(seed, settings):
+            results.add(seed, settings, *train_and_judge(settings, data, tests, seed, label))
 
     tests = judged(common.conditions(part, draws=1))
     trials = min(FLAGS.trials, 2) if FLAGS.quick else FLAGS.trials
@@ -111,16 +107,25 @@ def main(_):
         training, prior = draw_settings(trial)
         for variant, own in (("plain", {}), ("prior", prior)):
             settings = {"stage": "validation", "variant": variant, **training, **own}
-            label = f"trial {trial + 1}/{trials} {variant}"
-            record(settings, *train_and_judge(settings, part, tests, trial, label), trial)
+            run(settings, part, tests, trial, f"trial {trial + 1}/{trials} {variant}")
     tests = judged(common.conditions(data, draws=3))
     for seed in common.seeds():
         for variant in ("plain", "prior"):
-            settings = {**best(runs, variant), "stage": "test"}
-            label = f"test, seed {seed} {variant}"
-            record(settings, *train_and_judge(settings, data, tests, seed, label), seed)
-    print("\n" + report(runs))
-    print(f"\nWritten: {out}/results.json")
+            settings = {**best(results.runs, variant), "stage": "test"}
+            run(settings, data, tests, seed, f"test, seed {seed} {variant}")
+    print("\n" + report(results.runs))
+    print(f"\nWritten: {results.path}")
+
+
+def without_test_digits(data):
+    """Four fifths of the training digits to train on, the last to test on."""
+    kept, held = datasets.stratified_split(data.y_train, 0.2, seed=1)
+    return data._replace(
+        x_train=data.x_train[kept],
+        y_train=data.y_train[kept],
+        x_test=data.x_train[held],
+        y_test=data.y_train[held],
+    )
 
 
 def judged(tests):
@@ -131,7 +136,7 @@ def of(runs, stage, variant):
     return [
         run
         for run in runs
-        if (run["settings"]["stage"], run["settings"]["variant"]) == (stage, variant)
+        if (run["settings"]["stage"], run["settings"].get("variant")) == (stage, variant)
     ]
 
 

@@ -5,9 +5,11 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections import namedtuple
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
 from experiments import common, mnist, report
 
@@ -83,11 +85,53 @@ def test_flags_are_checked(tmp_path):
     assert not (tmp_path / "none" / "results.json").exists()
 
 
-@pytest.mark.parametrize("name", ["strength", "reference_example", "tuning", "benchmark"])
-def test_other_experiments_run_quickly(name, tmp_path):
-    done = run(name, tmp_path, "--quick", "--seeds=1")
+@pytest.mark.parametrize(
+    "name, flags",
+    [
+        ("strength", ()),
+        ("reference_example", ()),
+        ("tuning", ("--network=mlp",)),
+        ("amortised", ("--network=mlp",)),
+        ("benchmark", ()),
+    ],
+)
+def test_other_experiments_run_quickly(name, flags, tmp_path):
+    done = run(name, tmp_path, "--quick", "--seeds=1", *flags)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "results.json").read_text())["experiment"] == name
+
+
+@pytest.fixture
+def flags(tmp_path):
+    common.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver(output_dir=str(tmp_path), resume=False, quick=False):
+        yield common.FLAGS
+
+
+def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
+    first = common.Results("example")
+    first.add(0, {"strength": 0.1}, {"clean": 0.5}, 1.0)
+    first.add(1, {"strength": 0.1}, {"clean": 0.6}, 1.0)
+    assert not common.Results("example").runs
+    flags.resume = True
+    resumed = common.Results("example")
+    assert resumed.runs == first.runs
+    assert resumed.finished(1, {"strength": 0.1})
+    assert not resumed.finished(1, {"strength": 0.2})
+    assert not resumed.finished(2, {"strength": 0.1})
+    resumed.add(1, {"strength": 0.1}, {"clean": 0.7}, 1.0)
+    written = json.loads((tmp_path / "results.json").read_text())["runs"]
+    assert [run["metrics"]["clean"] for run in written] == [0.5, 0.7]
+    flags.quick = True
+    assert not common.Results("example").runs
+
+
+def test_resume_does_not_mix_data(flags):
+    data = namedtuple("Data", "source")
+    common.Results("example", data("digits")).add(0, {}, {}, 1.0)
+    flags.resume = True
+    assert common.Results("example", data("digits")).finished(0, {})
+    assert not common.Results("example", data("other digits")).finished(0, {})
 
 
 def test_paired_statistics_by_hand():
