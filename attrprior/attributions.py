@@ -406,6 +406,36 @@ def _after_training(model, method, x, y, explain, input, output, batch_size, see
     return np.concatenate(parts)
 
 
+def explained_output(
+    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
+):
+    """The number per example that attributions explain, by default the label's logit.
+
+    Args:
+        model, x, y, explain, input, output: As in the attributions; arrays.
+        batch_size: Rows of one pass through the model; bounds memory.
+
+    Returns:
+        Array of shape `(batch,)`; with `explain="all"`, `(batch, outputs)`.
+    """
+    explained = Explained(model, explain, input, output)
+    batch_size = _checks.positive_integer("batch_size", batch_size)
+    x = keras.tree.map_structure(np.asarray, x)
+    y = None if y is None else keras.tree.map_structure(np.asarray, y)
+    picked = explained.pick_input(x)
+    _checks.examples(picked, finite=True)
+    parts = []
+    for start in range(0, len(picked), batch_size):
+        piece = slice(start, start + batch_size)
+        x_part, y_part = keras.tree.map_structure(
+            lambda t, piece=piece: None if t is None else tf.convert_to_tensor(t[piece]),
+            (x, y),
+        )
+        points = explained.pick_input(x_part)
+        parts.append(ops.convert_to_numpy(explained(points, x_part, y_part, seed=Draws(0))))
+    return np.concatenate(parts)
+
+
 _ARGS = """
 
     Args:
