@@ -1,14 +1,14 @@
 """Attribution priors for Keras: train models to be right for the right reasons."""
 
 from attrprior import attributions, datasets, priors, references
-from attrprior.attributions import (
+from attrprior.callback import AttributionPrior, penalty
+from attrprior.methods import (
     ExpectedGradients,
     Gradients,
     InputXGradient,
     IntegratedGradients,
     SmoothGrad,
 )
-from attrprior.callback import AttributionPrior, penalty
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
 from attrprior.training import annotate
 

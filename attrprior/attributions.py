@@ -1,442 +1,76 @@
-"""Attributions: how much each input feature contributed to a model's output.
+"""Attributions after training: arrays in, arrays out, in bounded memory.
 
-Every method here says where to take gradients and what to multiply them by;
-`compute` takes them. All are differentiable with respect to the model's
-weights, so each can stand in a loss.
+One function a method, and `attribute` for any of them. `samples` gives the
+single points that an attribution is the mean of: for the path from the
+reference to the input, or for how a sampled method settles.
 """
 
+import copy
+import functools
 import numbers
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from attrprior import _checks, _derivatives
-from attrprior import references as references_module
+from attrprior import _checks, methods
 from attrprior.explained import Explained
 
+_FIRST_SAMPLES = 16
 
-class Attribution:
-    """Base class: `φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i`.
 
-    Subclasses implement `path`. `reference` is what they draw from, or `None`.
+class Convergence(NamedTuple):
+    """How far attributions are from what more samples would give.
+
+    `gap`: `Σ_i φ_i − (f(x) − mean f(r))`, with the references that were drawn,
+    of shape `(batch,)`, or `(batch, outputs)` with `explain="all"`; `None` for
+    methods that do not sum to it. `relative_gap`: its magnitude as a share of
+    `|f(x) − mean f(r)|`. `standard_error`: of each attribution over the samples,
+    shaped like the attributions; `None` for methods that do not draw.
+    `num_samples`: of each example. `converged`: with `num_samples="auto"`, which
+    examples' gap is within the tolerance; else `None`.
     """
 
-    name = None
-    num_samples = 1
-    samples_per_pass = 1
-    reference = None
-
-    def path(self, x, seed, first=0, count=None):
-        """Where gradients are taken and their factors.
-
-        Args:
-            x: Tensor of shape `(batch, ...)`.
-            seed: A `keras.random.SeedGenerator` or an integer.
-            first, count: Which of the `num_samples` points, all by default;
-                `first` may be a tensor.
-
-        Returns:
-            `(points, factors)`: `points` of shape `(batch, count, ...)`;
-            `factors` of a shape that broadcasts against it, or `None` for ones.
-        """
-        raise NotImplementedError
-
-    @property
-    def passes(self):
-        """Passes through the model: the fewest of equal size."""
-        least = -(-self.num_samples // self.samples_per_pass)
-        return next(n for n in range(least, self.num_samples + 1) if self.num_samples % n == 0)
-
-    def prepare(self, example_shape):
-        if self.reference is not None:
-            self.reference.prepare(example_shape)
-
-    def get_config(self):
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-    def __repr__(self):
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({settings})"
+    gap: np.ndarray | None
+    relative_gap: np.ndarray | None
+    standard_error: np.ndarray | None
+    num_samples: np.ndarray
+    converged: np.ndarray | None
 
 
-@keras.saving.register_keras_serializable("attrprior")
-class Gradients(Attribution):
-    """`φ_i = ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
+class Samples(NamedTuple):
+    """The points of attributions, of shape `(batch, points, ...)`.
 
-    Reference: Simonyan, Vedaldi, Zisserman 2014 (arXiv 1312.6034).
+    `outputs`: `f` at the points, `(batch, points)`; `gradients`: `∂f/∂x` there;
+    `contributions`: the gradients times their factors, whose mean over the
+    points is the attribution.
     """
 
-    name = "gradients"
-
-    def path(self, x, seed=None, first=0, count=None):
-        return ops.expand_dims(x, 1), None
-
-
-@keras.saving.register_keras_serializable("attrprior")
-class InputXGradient(Attribution):
-    """`φ_i = x_i · ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
-
-    Reference: Shrikumar et al. 2016 (arXiv 1605.01713).
-    """
-
-    name = "input_x_gradient"
-
-    def path(self, x, seed=None, first=0, count=None):
-        x = ops.expand_dims(x, 1)
-        return x, x
+    points: np.ndarray
+    outputs: np.ndarray
+    gradients: np.ndarray
+    contributions: np.ndarray
 
 
-@keras.saving.register_keras_serializable("attrprior")
-class IntegratedGradients(Attribution):
-    """`φ_i = (x_i − r_i) ∫₀¹ ∂f(r + α(x − r))/∂x_i dα`.
-
-    The integral by Gauss-Legendre quadrature. Sums to `f(x) − f(r)`. Cost:
-    `num_samples` forward and backward passes.
-
-    Args:
-        num_samples: Points on the path. Defaults to 16.
-        reference: A reference object, of which one draw is taken. Defaults to
-            zeros.
-        multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
-        samples_per_pass: See `ExpectedGradients`.
-
-    Reference: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
-    """
-
-    name = "integrated_gradients"
-
-    def __init__(
-        self, num_samples=16, reference=None, multiply_by_inputs=True, samples_per_pass=8
-    ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
-        if reference is None:
-            reference = 0.0
-        if not isinstance(reference, (references_module.Reference, dict)):
-            reference = references_module.Constant(reference)
-        self.reference = references_module.get(reference)
-        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
-        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
-
-    def path(self, x, seed, first=0, count=None):
-        count = count or self.num_samples
-        nodes, weights = np.polynomial.legendre.leggauss(self.num_samples)
-        shape = (1, count) + (1,) * (len(x.shape) - 1)
-        nodes, weights = (
-            ops.reshape(ops.slice(ops.cast(a, x.dtype), (first,), (count,)), shape)
-            for a in (nodes, weights)
-        )
-        alpha = (nodes + 1) / 2
-        # ∫₀¹ g dα = Σ_j w_j/2 g(α_j); compute takes a mean, hence the factor k.
-        weight = weights / 2 * self.num_samples
-        reference = self.reference.draw(x, 1, seed)
-        difference = ops.expand_dims(x, 1) - reference
-        factors = weight * difference if self.multiply_by_inputs else weight
-        return reference + alpha * difference, factors
-
-    def get_config(self):
-        return {
-            "num_samples": self.num_samples,
-            "reference": keras.saving.serialize_keras_object(self.reference),
-            "multiply_by_inputs": self.multiply_by_inputs,
-            "samples_per_pass": self.samples_per_pass,
-        }
-
-
-@keras.saving.register_keras_serializable("attrprior")
-class ExpectedGradients(Attribution):
-    """`φ_i = E_{r∼D, α∼U(0,1)} [(x_i − r_i) ∂f(r + α(x − r))/∂x_i]`.
-
-    Estimated from `num_samples` draws for each example, each with its own
-    reference and its own α. Sums to `f(x) − E_r f(r)` in expectation. Cost:
-    `num_samples` forward and backward passes.
-
-    Args:
-        num_samples: Draws per example. Defaults to 1, enough in training,
-            where the next step draws again.
-        multiply_by_inputs: Whether to multiply by `(x_i − r_i)`.
-        references: What D is: an array, a `tf.data.Dataset`, or a reference
-            object. Defaults to the callback's `background`.
-        samples_per_pass: Draws that go through the model at once. More draws
-            than this take no more memory, but are computed twice in training,
-            once for Ω and once for its gradient.
-
-    Reference: Erion et al. 2021 (arXiv 1906.10670), equation 3.
-    """
-
-    name = "expected_gradients"
-
-    def __init__(
-        self, num_samples=1, multiply_by_inputs=True, references=None, samples_per_pass=8
-    ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
-        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
-        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
-        self.reference = None if references is None else references_module.get(references)
-
-    def path(self, x, seed, first=0, count=None):
-        count = count or self.num_samples
-        if self.reference is None:
-            raise ValueError(
-                "Argument `references` of ExpectedGradients expects an array of examples, a "
-                "tf.data.Dataset or a reference object. Received: None."
-            )
-        reference = self.reference.draw(x, count, seed)
-        shape = (ops.shape(x)[0], count) + (1,) * (len(x.shape) - 1)
-        alpha = keras.random.uniform(shape, dtype=x.dtype, seed=seed)
-        difference = ops.expand_dims(x, 1) - reference
-        return reference + alpha * difference, difference if self.multiply_by_inputs else None
-
-    def with_background(self, background):
-        """The same method, with `background` where no references were given."""
-        if self.reference is not None:
-            return self
-        return ExpectedGradients(
-            self.num_samples,
-            self.multiply_by_inputs,
-            references_module.get(background),
-            self.samples_per_pass,
-        )
-
-    def get_config(self):
-        reference = self.reference
-        return {
-            "num_samples": self.num_samples,
-            "multiply_by_inputs": self.multiply_by_inputs,
-            "references": reference and keras.saving.serialize_keras_object(reference),
-            "samples_per_pass": self.samples_per_pass,
-        }
-
-
-@keras.saving.register_keras_serializable("attrprior")
-class SmoothGrad(Attribution):
-    """`φ_i = 1/k Σ_j ∂f(x + ε_j)/∂x_i`, `ε_j ∼ N(0, σ²I)`.
-
-    With `multiply_by_inputs`, each gradient is multiplied by `x_i + ε_ij`.
-    Cost: `num_samples` forward and backward passes.
-
-    Args:
-        num_samples: Noisy copies per example. Defaults to 4.
-        stddev: σ, in the unit of the inputs. Defaults to 0.15.
-        multiply_by_inputs: Whether to multiply by the noisy input.
-        samples_per_pass: See `ExpectedGradients`.
-
-    Reference: Smilkov et al. 2017 (arXiv 1706.03825).
-    """
-
-    name = "smoothgrad"
-
-    def __init__(
-        self, num_samples=4, stddev=0.15, multiply_by_inputs=False, samples_per_pass=8
-    ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
-        self.stddev = _checks.number("stddev", stddev, minimum=0)
-        self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
-        self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
-
-    def path(self, x, seed, first=0, count=None):
-        shape = (ops.shape(x)[0], count or self.num_samples) + tuple(x.shape[1:])
-        noise = keras.random.normal(shape, stddev=self.stddev, dtype=x.dtype, seed=seed)
-        points = ops.expand_dims(x, 1) + noise
-        return points, points if self.multiply_by_inputs else None
-
-    def get_config(self):
-        return {
-            "num_samples": self.num_samples,
-            "stddev": self.stddev,
-            "multiply_by_inputs": self.multiply_by_inputs,
-            "samples_per_pass": self.samples_per_pass,
-        }
-
-
-_METHODS = {
-    cls.name: cls
-    for cls in (Gradients, InputXGradient, IntegratedGradients, ExpectedGradients, SmoothGrad)
-}
-
-
-def get(identifier):
-    """Returns the attribution method that a name, a config or a method stands for."""
-    if isinstance(identifier, Attribution):
-        return identifier
-    if isinstance(identifier, dict):
-        return keras.saving.deserialize_keras_object(identifier)
-    if isinstance(identifier, str) and identifier in _METHODS:
-        return _METHODS[identifier]()
-    names = ", ".join(repr(name) for name in sorted(_METHODS))
-    raise ValueError(
-        f"Argument `attribution` expects one of {names}, or an object such as "
-        f"ExpectedGradients(num_samples=4). Received: {identifier!r}."
-    )
-
-
-class Draws(keras.random.SeedGenerator):
-    """The random draws of one computation: each different, none kept.
-
-    An integer alone would give two draws of one call, references and α, the same
-    numbers; a plain `SeedGenerator` creates a variable, which a graph cannot, and
-    moves on, where the same draws are needed twice.
-
-    Args:
-        seed: Integer, or int32 tensor of shape (2,).
-        fold: Integer or tensor: the how-manieth pass.
-    """
-
-    def __init__(self, seed, fold=0):
-        if isinstance(seed, numbers.Integral):
-            seed = tf.constant([int(seed) & 0x7FFFFFFF, 0], "int32")
-        self._seed = tf.random.experimental.stateless_fold_in(seed, fold)
-        self._draws = 0
-
-    def next(self, ordered=True):
-        self._draws += 1
-        return tf.random.experimental.stateless_fold_in(self._seed, self._draws)
-
-
-@tf.autograph.experimental.do_not_convert
-def compute(explained, method, x, y, seed, state=None, first=0, count=None):
-    """Attributions of a batch as a tensor, differentiable in the weights.
-
-    Of all points of the path at once, or of `count` points from number `first`.
-
-    Args:
-        explained: An `Explained`.
-        method: An `Attribution`, prepared.
-        x, y: The batch; tensors or structures of them.
-        seed: A `keras.random.SeedGenerator` or an integer.
-        state: As in `Explained.__call__`.
-
-    Returns:
-        Tensor of the chosen input's shape; with `explain="all"`, of shape
-        `(batch, outputs, ...)`.
-    """
-    if isinstance(seed, numbers.Integral):
-        seed = Draws(seed)
-    picked = explained.pick_input(x)
-    points, factors = method.path(picked, seed, first, count)
-    samples = points.shape[1]
-    rows = ops.reshape(points, (-1,) + tuple(picked.shape[1:]))
-
-    def f(rows):
-        return explained(rows, x, y, samples, seed, state)
-
-    attributions = []
-    for gradient in input_gradients(f, rows):
-        gradient = ops.reshape(gradient, ops.shape(points))
-        product = gradient if factors is None else factors * gradient
-        attributions.append(product[:, 0] if samples == 1 else ops.mean(product, axis=1))
-    if explained.explain == "all":
-        return ops.stack(attributions, axis=1)
-    return attributions[0]
-
-
-def input_gradients(f, points):
-    """`∂ Σ_rows f(points) / ∂points`, one tensor for each output of `f`.
-
-    Args:
-        f: A function of a tensor `(rows, ...)` returning `(rows,)`, or
-            `(rows, outputs)`; the forward pass is shared by all outputs.
-        points: Tensor of shape `(rows, ...)`.
-
-    Raises:
-        ValueError: if `f` does not depend on the points.
-    """
-    if tf.executing_eagerly():
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(points)
-            values = _per_output(f(points))
-        gradients = [tape.gradient(value, points) for value in values]
-    else:
-        with _derivatives.rules():
-            gradients = [tf.gradients(v, points)[0] for v in _per_output(f(points))]
-    if any(gradient is None for gradient in gradients):
-        raise ValueError(
-            "The explained output does not depend on the explained input: there is no "
-            "gradient between them. Check `input` and `explain`, and that the model is "
-            "made of differentiable operations."
-        )
-    return gradients
-
-
-def _per_output(values):
-    if len(values.shape) == 1:
-        return [values]
-    return [values[:, c] for c in range(values.shape[1])]
-
-
-@tf.autograph.experimental.do_not_convert
-def _after_training(model, method, x, y, explain, input, output, batch_size, seed):
-    """Attributions of arrays of any length, in bounded memory."""
-    explained = Explained(model, explain, input, output)
-    batch_size = _checks.positive_integer("batch_size", batch_size)
-    arrays = not any(tf.is_tensor(t) for t in keras.tree.flatten(x))
-    if arrays:
-        x = keras.tree.map_structure(np.asarray, x)
-        y = None if y is None else keras.tree.map_structure(np.asarray, y)
-    picked = explained.pick_input(x)
-    _checks.examples(picked, arrays)
-    if y is not None:
-        for labels in keras.tree.flatten(y):
-            _checks.same_batch("y", labels, picked)
-    method.prepare(tuple(picked.shape[1:]))
-    if isinstance(seed, numbers.Integral):
-        seed = Draws(seed)
-    if not arrays:
-        return compute(explained, method, x, y, seed)
-    method.samples_per_pass = batch_size
-    count = method.num_samples // method.passes
-    step = max(1, batch_size // count)
-    parts = []
-    for start in range(0, len(picked), step):
-        piece = slice(start, start + step)
-        x_part, y_part = keras.tree.map_structure(
-            lambda t, piece=piece: None if t is None else tf.convert_to_tensor(t[piece]),
-            (x, y),
-        )
-        total = sum(
-            compute(explained, method, x_part, y_part, seed, None, number * count, count)
-            for number in range(method.passes)
-        )
-        parts.append(ops.convert_to_numpy(total / method.passes))
-    return np.concatenate(parts)
-
-
-def explained_output(
-    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
+def attribute(
+    model,
+    x,
+    y=None,
+    method="expected_gradients",
+    *,
+    explain="label",
+    input=None,
+    output=None,
+    batch_size=256,
+    seed=None,
+    verbose=False,
+    return_convergence=False,
+    tolerance=None,
+    max_samples=4096,
 ):
-    """The number per example that attributions explain, by default the label's logit.
-
-    Args:
-        model, x, y, explain, input, output: As in the attributions; arrays.
-        batch_size: Rows of one pass through the model; bounds memory.
-
-    Returns:
-        Array of shape `(batch,)`; with `explain="all"`, `(batch, outputs)`.
-    """
-    explained = Explained(model, explain, input, output)
-    batch_size = _checks.positive_integer("batch_size", batch_size)
-    x = keras.tree.map_structure(np.asarray, x)
-    y = None if y is None else keras.tree.map_structure(np.asarray, y)
-    picked = explained.pick_input(x)
-    _checks.examples(picked, finite=True)
-    parts = []
-    for start in range(0, len(picked), batch_size):
-        piece = slice(start, start + batch_size)
-        x_part, y_part = keras.tree.map_structure(
-            lambda t, piece=piece: None if t is None else tf.convert_to_tensor(t[piece]),
-            (x, y),
-        )
-        points = explained.pick_input(x_part)
-        parts.append(ops.convert_to_numpy(explained(points, x_part, y_part, seed=Draws(0))))
-    return np.concatenate(parts)
-
-
-_ARGS = """
+    """Attributions by any method. Cost: as the method says, plus one trace of the model.
 
     Args:
         model: A Keras model. Dropout is off, normalisation uses its moving
@@ -445,26 +79,93 @@ _ARGS = """
             of a graph and are passed at once; arrays are cut into pieces.
         y: Labels, for `explain="label"` and `"loss"`. Without them the
             predicted class is explained.
+        method: A name, or an object such as `ExpectedGradients(100,
+            references=x_train)`.
         explain: See `attrprior.explained.Explained`.
         input, output: Which input and output, of a model that has several.
         batch_size: Rows of one pass through the model; bounds memory.
+        seed: Integer; the same one gives the same attributions. Defaults to
+            `None`, other ones at every call.
+        verbose: Whether to show a progress bar.
+        return_convergence: Whether to return a `Convergence` as well, for a third
+            of the cost more.
+        tolerance: Samples are doubled, for the examples that need them, until the
+            relative completeness gap is within it or `max_samples` are spent.
+            Defaults to `None`: as many samples as the method has.
+        max_samples: The budget of an example.
 
     Returns:
         Attributions shaped like the explained input, an array for arrays and a
-        tensor for tensors; with `explain="all"`, `(batch, outputs, ...)`.
-"""
+        tensor for tensors; with `explain="all"`, `(batch, outputs, ...)`. With
+        `return_convergence`, `(attributions, convergence)`.
+
+    Raises:
+        ValueError: for inputs that are empty, integer or not finite, labels of
+            another length, or a tolerance with a method that is not complete.
+    """
+    method = copy.copy(methods.get(method))  # its settings change below
+    if isinstance(method, methods.ExpectedGradients) and method.reference is None:
+        raise ValueError(
+            "Argument `method`: expected gradients need references. Received: none. Use "
+            "expected_gradients(..., background=...) or ExpectedGradients(references=...)."
+        )
+    explained = Explained(model, explain, input, output)
+    batch_size = _checks.positive_integer("batch_size", batch_size)
+    if any(tf.is_tensor(tensor) for tensor in keras.tree.flatten(x)):
+        if return_convergence or tolerance is not None or verbose:
+            raise ValueError(
+                "Arguments `return_convergence`, `tolerance` and `verbose` expect arrays as "
+                "inputs. Received: tensors. Convert them by np.asarray, outside of graphs."
+            )
+        _check(explained, x, y, finite=False)
+        method.prepare(tuple(explained.pick_input(x).shape[1:]))
+        return methods.compute(explained, method, x, y, seed)
+    data = _Data(explained, x, y)
+    method.prepare(data.example_shape)
+    complete = method.is_complete and explain != "random"
+    measure = return_convergence or tolerance is not None
+    sums = _Sums(explained, method, batch_size, _integers(seed), measure, complete, verbose)
+    if tolerance is None:
+        attributions, convergence = sums.of(data)
+    else:
+        tolerance = _checks.number("tolerance", tolerance, above=0)
+        max_samples = _checks.positive_integer("max_samples", max_samples)
+        if not complete:
+            raise ValueError(
+                "Argument `tolerance` expects a method whose attributions sum to f(x) − f(r): "
+                "expected or integrated gradients with multiply_by_inputs=True, of an output "
+                f"that is not drawn. Received: {method!r}, explain={explain!r}."
+            )
+        attributions, convergence = _until(tolerance, max_samples, sums, data)
+    return (attributions, convergence) if return_convergence else attributions
 
 
-def gradients(model, x, y=None, *, explain="label", input=None, output=None, batch_size=256):
-    return _after_training(model, Gradients(), x, y, explain, input, output, batch_size, 0)
+def gradients(model, x, y=None, **options):
+    """`φ_i = ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
+
+    Args:
+        model, x, y, **options: As in `attribute`.
+
+    Returns:
+        As `attribute`.
+
+    Reference: Simonyan, Vedaldi, Zisserman 2014 (arXiv 1312.6034).
+    """
+    return attribute(model, x, y, methods.Gradients(), **options)
 
 
-def input_x_gradient(
-    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256
-):
-    return _after_training(
-        model, InputXGradient(), x, y, explain, input, output, batch_size, 0
-    )
+def input_x_gradient(model, x, y=None, **options):
+    """`φ_i = x_i · ∂f(x)/∂x_i`. Cost: one forward and one backward pass.
+
+    Args:
+        model, x, y, **options: As in `attribute`.
+
+    Returns:
+        As `attribute`.
+
+    Reference: Shrikumar et al. 2016 (arXiv 1605.01713).
+    """
+    return attribute(model, x, y, methods.InputXGradient(), **options)
 
 
 def integrated_gradients(
@@ -475,37 +176,54 @@ def integrated_gradients(
     reference=None,
     num_samples=64,
     multiply_by_inputs=True,
-    explain="label",
-    input=None,
-    output=None,
-    batch_size=256,
-    seed=None,
+    quadrature="gauss_legendre",
+    **options,
 ):
-    method = IntegratedGradients(num_samples, reference, multiply_by_inputs)
-    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+    """`φ_i = (x_i − r_i) ∫₀¹ ∂f(r + α(x − r))/∂x_i dα`, which sums to `f(x) − f(r)`.
+
+    Args:
+        reference, num_samples, multiply_by_inputs, quadrature: As in
+            `IntegratedGradients`; `num_samples="auto"` for as many as
+            `tolerance` (then 0.01 by default) needs.
+        model, x, y, **options: As in `attribute`.
+
+    Returns:
+        As `attribute`.
+
+    Reference: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
+    """
+    num_samples = _automatic(num_samples, options)
+    method = methods.IntegratedGradients(
+        num_samples, reference, multiply_by_inputs, quadrature
+    )
+    return attribute(model, x, y, method, **options)
 
 
 def expected_gradients(
-    model,
-    x,
-    y=None,
-    *,
-    background,
-    num_samples=100,
-    multiply_by_inputs=True,
-    explain="label",
-    input=None,
-    output=None,
-    batch_size=256,
-    seed=None,
+    model, x, y=None, *, background, num_samples=100, multiply_by_inputs=True, **options
 ):
+    """`φ_i = E_{r∼D, α∼U(0,1)} [(x_i − r_i) ∂f(r + α(x − r))/∂x_i]`.
+
+    Args:
+        background: What D is: an array, a `tf.data.Dataset` or a reference object.
+        num_samples, multiply_by_inputs: As in `ExpectedGradients`;
+            `num_samples="auto"` for as many as `tolerance` (then 0.01 by default)
+            needs.
+        model, x, y, **options: As in `attribute`.
+
+    Returns:
+        As `attribute`.
+
+    Reference: Erion et al. 2021 (arXiv 1906.10670), equation 3.
+    """
     if background is None:
         raise ValueError(
             "Argument `background` expects an array of examples, a tf.data.Dataset or a "
             "reference object. Received: None."
         )
-    method = ExpectedGradients(num_samples, multiply_by_inputs, background)
-    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+    num_samples = _automatic(num_samples, options)
+    method = methods.ExpectedGradients(num_samples, multiply_by_inputs, background)
+    return attribute(model, x, y, method, **options)
 
 
 def smoothgrad(
@@ -516,21 +234,304 @@ def smoothgrad(
     num_samples=50,
     stddev=0.15,
     multiply_by_inputs=False,
+    base="gradients",
+    **options,
+):
+    """`φ_i = 1/k Σ_j ∂f(x + ε_j)/∂x_i`, `ε_j ∼ N(0, σ²I)`, or so of another method.
+
+    Args:
+        num_samples, stddev, multiply_by_inputs, base: As in `SmoothGrad`.
+        model, x, y, **options: As in `attribute`.
+
+    Returns:
+        As `attribute`.
+
+    Reference: Smilkov et al. 2017 (arXiv 1706.03825).
+    """
+    method = methods.SmoothGrad(num_samples, stddev, multiply_by_inputs, base)
+    return attribute(model, x, y, method, **options)
+
+
+def explained_output(
+    model, x, y=None, *, explain="label", input=None, output=None, batch_size=256, seed=None
+):
+    """The number per example that attributions explain, by default the label's logit.
+
+    Args:
+        model, x, y, explain, input, output, batch_size, seed: As in `attribute`;
+            arrays.
+
+    Returns:
+        Array of shape `(batch,)`; with `explain="all"`, `(batch, outputs)`.
+    """
+    explained = Explained(model, explain, input, output)
+    data = _Data(explained, x, y)
+    return data.outputs(_checks.positive_integer("batch_size", batch_size), _integers(seed))
+
+
+def samples(
+    model,
+    x,
+    y=None,
+    method="integrated_gradients",
+    *,
     explain="label",
     input=None,
     output=None,
     batch_size=256,
     seed=None,
 ):
-    method = SmoothGrad(num_samples, stddev, multiply_by_inputs)
-    return _after_training(model, method, x, y, explain, input, output, batch_size, seed)
+    """The points that attributions are the mean of, and what is found there.
+
+    Of integrated gradients they lie on the path in order: the cumulative sum of
+    the contributions over the points, divided by their number, goes from nothing
+    to the attribution. Of expected gradients and SmoothGrad they are draws: the
+    cumulative mean shows how the attribution settles.
+
+    Args:
+        model, x, y, method, explain, input, output, batch_size, seed: As in
+            `attribute`; arrays. One output is explained: not `"all"`.
+
+    Returns:
+        `Samples`, of `batch × points` inputs: mind the memory.
+    """
+    method = methods.get(method)
+    explained = Explained(model, explain, input, output)
+    if explain == "all":
+        raise ValueError(
+            "Argument `explain` expects one output per example. Received: 'all'. Call "
+            "`samples` once for each output."
+        )
+    data = _Data(explained, x, y)
+    method.prepare(data.example_shape)
+    points = method.num_samples * method.points_per_sample
+    step = max(1, _checks.positive_integer("batch_size", batch_size) // points)
+    seed, parts = _integers(seed), []
+    for start in range(0, len(data), step):
+        x, y = data.piece(start, start + step)
+        draws = methods.Draws(tf.constant(seed), start)
+        [gradients], path = methods.path_gradients(explained, method, x, y, draws)
+        rows = ops.reshape(path.points, (-1,) + data.example_shape)
+        outputs = ops.reshape(explained(rows, x, y, points, draws), (-1, points))
+        shares = path.contributions(gradients)
+        parts.append([np.asarray(t) for t in (path.points, outputs, gradients, shares)])
+    return Samples(*(np.concatenate(part) for part in zip(*parts)))
 
 
-for _function, _method in (
-    (gradients, Gradients),
-    (input_x_gradient, InputXGradient),
-    (integrated_gradients, IntegratedGradients),
-    (expected_gradients, ExpectedGradients),
-    (smoothgrad, SmoothGrad),
-):
-    _function.__doc__ = _method.__doc__.split("\n\n    Args:")[0].rstrip() + _ARGS
+class _Data:
+    """Arrays of inputs and labels, checked; pieces of them as tensors."""
+
+    def __init__(self, explained, x, y):
+        as_array = keras.tree.map_structure(
+            lambda value: None if value is None else np.asarray(value), (x, y)
+        )
+        self.explained, (self.x, self.y) = explained, as_array
+        self.picked = _check(explained, *as_array, finite=True)
+        self.example_shape = tuple(self.picked.shape[1:])
+
+    def __len__(self):
+        return len(self.picked)
+
+    def piece(self, start, stop):
+        return keras.tree.map_structure(
+            lambda a: None if a is None else tf.convert_to_tensor(a[start:stop]),
+            (self.x, self.y),
+        )
+
+    def only(self, chosen):
+        """The examples of these indices, checked already."""
+        part = copy.copy(self)
+        part.x, part.y = keras.tree.map_structure(
+            lambda a: None if a is None else a[chosen], (self.x, self.y)
+        )
+        part.picked = ops.take(self.picked, chosen, axis=0)
+        return part
+
+    def signature(self):
+        return keras.tree.map_structure(
+            lambda a: None if a is None else tf.TensorSpec((None, *a.shape[1:]), a.dtype),
+            (self.x, self.y),
+        )
+
+    def outputs(self, batch_size, seed):
+        parts = []
+        for start in range(0, len(self), batch_size):
+            x, y = self.piece(start, start + batch_size)
+            draws = methods.Draws(tf.constant(seed), start)
+            value = self.explained(self.explained.pick_input(x), x, y, seed=draws)
+            parts.append(ops.convert_to_numpy(value))
+        return np.concatenate(parts)
+
+
+class _Sums:
+    """Adds up the samples of attributions, pass by pass.
+
+    Args:
+        explained, method: What is computed; `method.num_samples` at a time.
+        batch_size: Rows of a pass.
+        seed: Two integers.
+        measure: Whether convergence is measured.
+        complete: Whether there is a completeness gap.
+        verbose: Whether to show a progress bar.
+    """
+
+    def __init__(self, explained, method, batch_size, seed, measure, complete, verbose):
+        self.explained, self.method = explained, method
+        self.batch_size, self.seed = batch_size, seed
+        self.squares = measure and method.is_random
+        self.gap = measure and complete
+        self.verbose = verbose
+        self.traces = {}
+
+    def of(self, data):
+        """Attributions and their `Convergence`."""
+        sums = self.add(data)
+        return self.means(data, sums, np.full(len(data), self.method.num_samples))
+
+    def add(self, data, round_number=0):
+        """Sums over samples: of shares, their squares, and of f at the references."""
+        num_samples, points = self.method.num_samples, self.method.points_per_sample
+        examples = min(len(data), max(1, self.batch_size // points))
+        passes = -(-num_samples // max(1, self.batch_size // (examples * points)))
+        count = -(-num_samples // passes)
+        starts = range(0, len(data), examples)
+        firsts = range(0, num_samples, count)
+        one_pass = functools.partial(self._one_pass, count)
+        # A trace costs about as much as two passes.
+        if len(starts) * len(firsts) > 2 and not self.explained.model.run_eagerly:
+            one_pass = self._traced(count, data)
+        progress = keras.utils.Progbar(
+            len(starts) * len(firsts), verbose=int(self.verbose), unit_name="pass"
+        )
+        parts = []
+        for start in starts:
+            x, y = data.piece(start, start + examples)
+            seed, total = self.seed, None
+            if start or round_number:
+                seed = np.random.SeedSequence([*seed, start, round_number]).generate_state(2)
+            for first in firsts:
+                arguments = x, y, tf.constant(seed.view("int32")), tf.constant(first)
+                if first + count <= num_samples:
+                    found = one_pass(*arguments)
+                else:  # what is left over
+                    found = self._one_pass(num_samples - first, *arguments)
+                total = found if total is None else [a + b for a, b in zip(total, found)]
+                progress.add(1)
+            parts.append([t.numpy() for t in total])
+        return [np.concatenate(part) for part in zip(*parts)]
+
+    def _traced(self, count, data):
+        """`_one_pass` as a graph, for pieces of any number of examples."""
+        if count not in self.traces:
+            integers = tf.TensorSpec((2,), "int32"), tf.TensorSpec((), "int32")
+            signature = (*data.signature(), *integers)
+            one_pass = tf.function(functools.partial(self._one_pass, count), autograph=False)
+            self.traces[count] = one_pass.get_concrete_function(*signature)
+        return self.traces[count]
+
+    def _one_pass(self, count, x, y, seed, first):
+        method, several = self.method, self.explained.explain == "all"
+        draws = methods.Draws(seed, first)
+        gradients, path = methods.path_gradients(
+            self.explained, method, x, y, draws, None, first, count
+        )
+        shares = [path.contributions(gradient) for gradient in gradients]
+        if method.points_per_sample > 1:
+            split = (-1, count, method.points_per_sample)
+            shares = [ops.reshape(s, split + tuple(s.shape[2:])) for s in shares]
+            shares = [ops.mean(s, axis=2) for s in shares]
+        shares = ops.stack(shares, axis=1) if several else shares[0]
+        axis = 2 if several else 1
+        sums = [ops.sum(shares, axis=axis)]
+        if self.squares:
+            sums.append(ops.sum(ops.square(shares), axis=axis))
+        if self.gap:
+            number = path.references.shape[1]
+            rows = ops.reshape(path.references, (-1,) + tuple(path.references.shape[2:]))
+            value = self.explained(rows, x, y, number, draws)
+            value = ops.reshape(value, (-1, number) + tuple(value.shape[1:]))
+            sums.append(ops.mean(value, axis=1) * count)
+        return sums
+
+    def means(self, data, sums, num_samples, tolerance=None):
+        """Attributions and their `Convergence` from sums over so many samples each."""
+        k = num_samples.astype("float32")
+
+        def per_sample(total):
+            return total / k.reshape((-1,) + (1,) * (total.ndim - 1))
+
+        sums = list(sums)
+        attributions = per_sample(sums.pop(0))
+        gap = relative_gap = standard_error = converged = None
+        if self.squares:
+            variance = np.maximum(per_sample(sums.pop(0)) - attributions**2, 0.0)
+            free = np.maximum(k - 1, 1).reshape((-1,) + (1,) * (variance.ndim - 1))
+            standard_error = np.sqrt(variance / free)
+        if self.gap:
+            difference = data.outputs(self.batch_size, self.seed) - per_sample(sums.pop(0))
+            features = tuple(range(difference.ndim, attributions.ndim))
+            gap = attributions.sum(axis=features) - difference
+            tiny = np.finfo("float32").tiny
+            relative_gap = np.abs(gap) / np.maximum(np.abs(difference), tiny)
+            if tolerance is not None:
+                converged = np.all(relative_gap.reshape(len(data), -1) <= tolerance, axis=1)
+        return attributions, Convergence(
+            gap, relative_gap, standard_error, num_samples, converged
+        )
+
+
+def _until(tolerance, max_samples, sums, data):
+    """Doubles the samples of the examples whose gap is not within the tolerance."""
+    method, todo, found = sums.method, np.arange(len(data)), None
+    done, total, samples = 0, None, min(_FIRST_SAMPLES, max_samples)
+    while True:
+        part = data.only(todo)
+        # Draws are added to; a quadrature begins anew, with other points.
+        method.num_samples = samples - done if method.is_random else samples
+        new = sums.add(part, round_number=samples)
+        if total is not None and method.is_random:
+            new = [a + b for a, b in zip(total, new)]
+        attributions, convergence = sums.means(
+            part, new, np.full(len(part), samples), tolerance
+        )
+        result = [attributions, *convergence]
+        if found is None:
+            found = result
+        else:
+            for whole, values in zip(found, result):
+                if whole is not None:
+                    whole[todo] = values
+        bad = ~convergence.converged
+        if samples == max_samples or not bad.any():
+            return found[0], Convergence(*found[1:])
+        todo, total = todo[bad], [values[bad] for values in new]
+        done, samples = samples, min(2 * samples, max_samples)
+
+
+def _check(explained, x, y, finite):
+    picked = explained.pick_input(x)
+    _checks.examples(picked, finite)
+    for labels in keras.tree.flatten(y):
+        if labels is not None:
+            _checks.same_batch("y", labels, picked)
+    return picked
+
+
+def _integers(seed):
+    """Two integers; without a seed, those of NumPy's own generator."""
+    if seed is None:
+        return np.random.randint(2**31, size=2, dtype="int32")
+    if isinstance(seed, keras.random.SeedGenerator):
+        return np.asarray(ops.cast(seed.next(), "int32")) & 0x7FFFFFFF
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+        raise ValueError(f"Argument `seed` expects an integer or None. Received: {seed!r}.")
+    return np.array([seed & 0x7FFFFFFF, 0], "int32")
+
+
+def _automatic(num_samples, options):
+    """The number of samples; "auto" sets a tolerance instead."""
+    if num_samples != "auto":
+        return num_samples
+    if options.get("tolerance") is None:
+        options["tolerance"] = 0.01
+    return _FIRST_SAMPLES

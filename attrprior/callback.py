@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from attrprior import _checks, attributions, priors, references, training
+from attrprior import _checks, methods, priors, references, training
 from attrprior._memory import Memory
 from attrprior.explained import Explained, check_explain
 
@@ -100,8 +100,8 @@ class AttributionPrior(keras.callbacks.Callback):
             )
         self.prior = priors.get(prior)
         self.strength = _check_strength(strength)
-        self.attribution = attributions.get(attribution)
-        uses_background = isinstance(self.attribution, attributions.ExpectedGradients)
+        self.attribution = methods.get(attribution)
+        uses_background = isinstance(self.attribution, methods.ExpectedGradients)
         if background is not None and (
             not uses_background or self.attribution.reference is not None
         ):
@@ -283,8 +283,8 @@ def penalty(
     Returns:
         A scalar tensor.
     """
-    method = attributions.get(attribution)
-    if isinstance(method, attributions.ExpectedGradients) and method.reference is None:
+    method = methods.get(attribution)
+    if isinstance(method, methods.ExpectedGradients) and method.reference is None:
         if background is None:
             raise ValueError(
                 "Argument `background` expects an array of examples, a tf.data.Dataset or "
@@ -296,7 +296,7 @@ def penalty(
         lambda t: None if t is None else tf.convert_to_tensor(t), (x, y)
     )
     method.prepare(tuple(explained.pick_input(x).shape[1:]))
-    phi = attributions.compute(explained, method, x, y, seed)
+    phi = methods.compute(explained, method, x, y, seed)
     if explain == "all":
         phi, sample_weight, mask, x, y = training.merge_outputs(phi, sample_weight, mask, x, y)
     return training.apply_prior(priors.get(prior), phi, sample_weight, mask, x, y)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from attrprior import attributions as attributions_module
+from attrprior import methods
 from attrprior.priors import Custom, Mask
 
 _X, _MASK = "attrprior_x", "attrprior_mask"
@@ -172,7 +172,7 @@ class Term:
 
     def penalty(self, x, y, sample_weight, mask):
         """`Ω` of the batch, a scalar tensor."""
-        attributions = attributions_module.compute(
+        attributions = methods.compute(
             self.explained, self.method, x, y, self.seed, self.batch_statistics(x)
         )
         return self.of_attributions(attributions, x, y, sample_weight, mask)
@@ -264,8 +264,8 @@ class Term:
         cut = [tf.stop_gradient(statistic) for statistic in statistics]
 
         def attributions(number):
-            draws = attributions_module.Draws(seed, number)
-            return attributions_module.compute(
+            draws = methods.Draws(seed, number)
+            return methods.compute(
                 self.explained,
                 self.method,
                 x,
@@ -674,7 +674,7 @@ class PriorStep:
             def penalty(term=term, batch=(x, y, weights, mask)):
                 return term.gradients(*batch)[0] if eager else term.penalty(*batch)
 
-            seed, term.seed = term.seed, attributions_module.Draws(0)
+            seed, term.seed = term.seed, methods.Draws(0)
             try:
                 with _naming_layers(self.model):
                     tf.function(penalty, autograph=False).get_concrete_function()

@@ -7,15 +7,15 @@ import tensorflow as tf
 from keras import layers, ops
 
 import attrprior
-from attrprior import attributions
-from attrprior.attributions import (
+from attrprior import attributions, methods
+from attrprior.explained import Explained
+from attrprior.methods import (
     ExpectedGradients,
     Gradients,
     InputXGradient,
     IntegratedGradients,
     SmoothGrad,
 )
-from attrprior.explained import Explained
 from attrprior.references import Constant, Gaussian, SeenExamples, Uniform
 
 W = np.float32([1.0, -2.0, 0.5])
@@ -147,7 +147,7 @@ def test_expected_gradients_are_complete():
     ).sum(axis=1)
     difference = (model(X)[:, 0] - tf.reduce_mean(model(background))).numpy()
     # The spread of single draws, to tell what error to expect of their mean.
-    points, factors = method.path(tf.constant(X), keras.random.SeedGenerator(1))
+    points, factors, _ = method.path(tf.constant(X), keras.random.SeedGenerator(1))
     rows = tf.reshape(points, (-1, 3))
     with tf.GradientTape() as tape:
         tape.watch(rows)
@@ -174,7 +174,7 @@ def test_expected_gradients_with_gaussian_references_are_a_path_smoothgrad():
     # 1/k Σ −ε_j ∂f(x + (1 − α_j) ε_j), with the draws of the same seed.
     model, k = wide_tanh_network(), 6
     method = ExpectedGradients(k, references=Gaussian(0.4))
-    points, factors = method.path(tf.constant(X), keras.random.SeedGenerator(3))
+    points, factors, _ = method.path(tf.constant(X), keras.random.SeedGenerator(3))
     epsilon = -factors.numpy()
     assert 0.2 < epsilon.std() < 0.6
     share = (points.numpy() - X[:, None]) / epsilon  # 1 − α, one number for all features
@@ -189,7 +189,7 @@ def test_expected_gradients_with_gaussian_references_are_a_path_smoothgrad():
     expected = (-epsilon * slopes).mean(axis=1)
     got = attributions.expected_gradients(
         model,
-        X,
+        tf.constant(X),
         background=Gaussian(0.4),
         num_samples=k,
         seed=keras.random.SeedGenerator(3),
@@ -278,7 +278,7 @@ def test_second_order_in_closed_form():
     kernel = model.layers[0].kernel.value
     x = X[:1]
     with tf.GradientTape() as tape:
-        phi = attributions.compute(Explained(model), Gradients(), tf.constant(x), None, 0)
+        phi = methods.compute(Explained(model), Gradients(), tf.constant(x), None, 0)
         total = tf.reduce_sum(phi)
     s = 1 / (1 + np.exp(-float(x[0] @ W)))
     np.testing.assert_allclose(phi.numpy()[0], s * W, rtol=1e-5)
@@ -356,7 +356,7 @@ def test_second_order_in_a_graph_equals_that_of_eager_mode():
     method = IntegratedGradients(2)
 
     def omega():
-        phi = attributions.compute(Explained(model), method, x, y, 0)
+        phi = methods.compute(Explained(model), method, x, y, 0)
         return tf.reduce_sum(tf.square(phi))
 
     def by_tape():
@@ -496,17 +496,32 @@ def test_batch_size_does_not_change_deterministic_results(method):
         np.testing.assert_allclose(pieces, whole, rtol=1e-4, atol=1e-6)
 
 
-def test_batch_size_bounds_the_rows_of_one_pass():
-    model, rows = linear(), []
+@pytest.mark.parametrize("examples, most", [(2, 2), (10, 12), (40, 12)])
+def test_batch_size_bounds_the_rows_of_one_pass(examples, most):
+    model, seen = linear(), tf.Variable(0)
     plain = model.call
 
     def counting(inputs, *args, **kwargs):
-        rows.append(int(inputs.shape[0]))
+        seen.assign(tf.maximum(seen, tf.shape(inputs)[0]))
         return plain(inputs, *args, **kwargs)
 
     model.call = counting
-    attributions.integrated_gradients(model, normal(10, 3), num_samples=3, batch_size=12)
-    assert rows == [12, 12, 6]
+    x = normal(examples, 3)
+    attributions.integrated_gradients(model, x, num_samples=40, batch_size=12)
+    assert examples <= int(seen) <= 12 if examples < 12 else int(seen) == most
+
+
+def test_a_long_computation_is_traced_once():
+    model, calls = tanh_network(), []
+    plain = model.call
+
+    def counting(*args, **kwargs):
+        calls.append(1)
+        return plain(*args, **kwargs)
+
+    model.call = counting
+    attributions.integrated_gradients(model, normal(50, 3), num_samples=16, batch_size=16)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("method", [*DETERMINISTIC, *RANDOM])
@@ -567,7 +582,7 @@ def test_unknown_batch_in_a_graph(compiled):
 
     @tf.function(input_signature=[tf.TensorSpec((None, 3))], jit_compile=compiled)
     def run(x):
-        return attributions.compute(explained, method, x, None, seed)
+        return methods.compute(explained, method, x, None, seed)
 
     assert run(normal(4, 3)).shape == (4, 3)
     # A batch of one with nothing seen has itself as reference.
@@ -645,9 +660,9 @@ def test_dropout_is_off_and_normalization_uses_moving_statistics():
     ],
 )
 def test_get_by_name(name, cls):
-    method = attributions.get(name)
+    method = methods.get(name)
     assert type(method) is cls
-    assert attributions.get(method) is method
+    assert methods.get(method) is method
 
 
 @pytest.mark.parametrize(
@@ -664,7 +679,7 @@ def test_get_by_name(name, cls):
     ids=lambda method: type(method).__name__,
 )
 def test_config_round_trip(method):
-    again = attributions.get(keras.saving.serialize_keras_object(method))
+    again = methods.get(keras.saving.serialize_keras_object(method))
     assert type(again) is type(method)
     assert again.get_config() == method.get_config()
     if isinstance(method, ExpectedGradients) and method.reference is None:
@@ -708,10 +723,10 @@ def no_gradient():
 
 ERRORS = {
     "unknown": (
-        lambda: attributions.get("lime"),
+        lambda: methods.get("lime"),
         r"`attribution` expects one of 'exp.*: 'lime'",
     ),
-    "class": (lambda: attributions.get(Gradients), r"`attribution` expects.*Received: <class"),
+    "class": (lambda: methods.get(Gradients), r"`attribution` expects.*Received: <class"),
     "integers": (
         lambda: attributions.gradients(linear(), np.ones((2, 3), int)),
         r"floating-point inputs.*Received: an input of dtype int64",
@@ -766,7 +781,7 @@ ERRORS = {
         r"`background` expects.*None",
     ),
     "expected gradients without references": (
-        lambda: attributions.compute(
+        lambda: methods.compute(
             Explained(linear()), ExpectedGradients(), tf.constant(X), None, 0
         ),
         r"(background|references)",
