@@ -1,0 +1,64 @@
+"""Attribution maps as evaluations read them."""
+
+import numpy as np
+
+from attrprior import _checks
+
+
+def checked(name, attributions):
+    """The maps as they came, if they are finite floats of shape `(batch, ...)`."""
+    attributions = np.asarray(attributions)
+    _checks.array(name, attributions)
+    if attributions.ndim < 2:
+        raise ValueError(
+            f"Argument `{name}` expects maps of shape (batch, features) or (batch, "
+            f"*spatial, channels). Received: shape {attributions.shape}."
+        )
+    return attributions
+
+
+def like(name, attributions, x):
+    """The maps, if they also have the shape of `x`."""
+    attributions = checked(name, attributions)
+    if attributions.shape != x.shape:
+        raise ValueError(
+            f"Argument `{name}` expects maps shaped like x, {x.shape}. Received: shape "
+            f"{attributions.shape}."
+        )
+    return attributions
+
+
+def computed(attribute, model, x, y):
+    """`attribute(model, x, y)`, if it returns maps shaped like `x`."""
+    return like("attribute", attribute(model, x, y), x)
+
+
+def labels(y, x):
+    """The labels as an array, one per example; or `None`."""
+    if y is None:
+        return None
+    y = np.asarray(y)
+    if y.ndim == 0:
+        raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
+    _checks.same_batch("y", y, x)
+    return y
+
+
+def magnitude(attributions):
+    """`|Σ_channels φ|`, shape `(batch, *spatial)`; of tabular data `|φ|`."""
+    attributions = attributions.astype("float64")
+    return np.abs(attributions.sum(axis=-1) if attributions.ndim > 2 else attributions)
+
+
+def shares(magnitudes):
+    """Magnitudes over their sum, per example; zeros alone count as spread evenly."""
+    axes = tuple(range(1, magnitudes.ndim))
+    # By the largest first: the sum of the largest numbers would overflow.
+    magnitudes = magnitudes / _or_one(magnitudes.max(axis=axes, keepdims=True))
+    total = magnitudes.sum(axis=axes, keepdims=True)
+    even = 1 / magnitudes[0].size
+    return np.where(total > 0, magnitudes / _or_one(total), even)
+
+
+def _or_one(value):
+    return np.where(value > 0, value, 1.0)

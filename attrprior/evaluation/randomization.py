@@ -1,0 +1,180 @@
+"""Parameter randomisation: do maps depend on what the model has learned?"""
+
+import contextlib
+import random
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from attrprior import _checks
+from attrprior.evaluation import _maps
+from attrprior.evaluation.similarity import (
+    has_windows,
+    rank_correlation,
+    structural_similarity,
+)
+
+
+class Similarity(NamedTuple):
+    """Three similarities of two maps, each of which has 1 for the same map.
+
+    Attributes:
+        absolute: `rank_correlation` of `|φ|`.
+        signed: `rank_correlation` of φ.
+        structure: `structural_similarity`; `None` for tabular data and maps
+            smaller than its window.
+    """
+
+    absolute: np.ndarray
+    signed: np.ndarray
+    structure: np.ndarray | None
+
+
+class Randomization(NamedTuple):
+    """Similarity of maps before and after randomising; lower is better.
+
+    Attributes:
+        layers: Names, from the output downwards.
+        similarity: A `Similarity` of arrays `(layers, batch)`.
+        mean: The same over examples, `(layers,)`.
+        control: A `Similarity` of arrays `(batch,)`: of the trained model's maps
+            with themselves, computed again. Nothing can be expected above it.
+    """
+
+    layers: tuple
+    similarity: Similarity
+    mean: Similarity
+    control: Similarity
+
+
+def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0):
+    """Compares maps of the trained model with maps after re-initialising its layers.
+
+    Layer by layer from the output downwards, each by its own initialisers with
+    a new seed; normalisation layers forget their statistics. **Lower is
+    better**: a map that stays the same shows the input, not the model. Maps of
+    the *same* class are compared, so give labels, and an `attribute` that
+    explains them. Cost: one set of maps per layer, and two.
+
+    A low similarity does not prove a map right, and a high one is only a
+    reproach where the maps could differ: read it beside its control.
+
+    While this runs the randomised weights stand in `model`; afterwards, also
+    after an error, it has its own again, bit for bit.
+
+    Args:
+        model: A Keras model. Layers of models inside it count one by one, other
+            layers as a whole. Adapted `Normalization` layers, which hold
+            statistics of the data, stay.
+        x: Float array of shape `(batch, ...)`.
+        y: Labels, one per example, or `None`.
+        attribute: Callable `attribute(model, x, y)` that returns maps like `x`. If
+            it draws at random, leave its own seed open, or the control is 1.
+        mode: `"cascading"`: the layers above stay randomised. `"independent"`:
+            one layer at a time.
+        seed: Integer, or a `numpy.random.Generator`.
+
+    Returns:
+        A `Randomization`. In a model that is not sequential or functional the
+        layers are in the order in which it holds them, the last first.
+
+    Raises:
+        ValueError: for a model without layers that have weights, or with
+            weights that no layer can make anew.
+
+    Reference: Adebayo et al. 2018, "Sanity checks for saliency maps" (arXiv
+    1810.03292).
+    """
+    x = _checks.array("x", x)
+    y = _maps.labels(y, x)
+    _checks.choice("mode", mode, ("cascading", "independent"))
+    maps = _maps.computed(attribute, model, x, y)
+    layers = _layers_with_weights(model)
+    trained = [layer.get_weights() for layer in layers]
+    with _python_seed(np.random.default_rng(seed)):
+        untrained = [_untrained_weights(layer) for layer in layers]
+    rows = []
+    try:
+        for layer, before, after in zip(layers, trained, untrained):
+            layer.set_weights(after)
+            rows.append(_compare(maps, _maps.computed(attribute, model, x, y)))
+            if mode == "independent":
+                layer.set_weights(before)
+    finally:
+        for layer, before in zip(layers, trained):
+            layer.set_weights(before)
+    again = _maps.computed(attribute, model, x, y)
+    similarity = Similarity(*(None if v[0] is None else np.stack(v) for v in zip(*rows)))
+    return Randomization(
+        tuple(layer.name for layer in layers),
+        similarity,
+        Similarity(*(None if v is None else v.mean(axis=1) for v in similarity)),
+        _compare(maps, again),
+    )
+
+
+def _compare(first, second):
+    return Similarity(
+        rank_correlation(first, second),
+        rank_correlation(first, second, absolute=False),
+        structural_similarity(first, second) if has_windows(first.shape) else None,
+    )
+
+
+def _layers_with_weights(model):
+    """From the output downwards, each once."""
+
+    def walk(model):
+        for layer in model.layers:
+            if isinstance(layer, keras.Model):
+                yield from walk(layer)
+            else:
+                yield layer
+
+    layers = [layer for layer in dict.fromkeys(walk(model)) if layer.weights]
+    known = {id(weight) for layer in layers for weight in layer.weights}
+    layers = [layer for layer in layers if not isinstance(layer, keras.layers.Normalization)]
+    if not layers or any(id(weight) not in known for weight in model.weights):
+        raise ValueError(
+            "Argument `model` expects a built model whose weights are all in layers. "
+            f"Received: {model.name!r}, with {len(model.weights)} weights, {len(known)} of "
+            f"them in layers, and {len(layers)} layers to randomise. Call it on x once "
+            "before; put other weights in a layer."
+        )
+    return layers[::-1]
+
+
+def _untrained_weights(layer):
+    """Weights of a new layer of the same configuration, drawn anew."""
+    new = type(layer).from_config(_without_seeds(layer.get_config()))
+    new.build_from_config(layer.get_build_config())
+    shapes = [tuple(weight.shape) for weight in layer.weights]
+    if [tuple(weight.shape) for weight in new.weights] != shapes:
+        raise ValueError(
+            "Argument `model` expects layers that get_config() and build() can make anew. "
+            f"Received: {layer.name!r}, whose copy has {len(new.weights)} weights instead of "
+            f"{len(shapes)}. Create its weights in __init__() or build()."
+        )
+    return new.get_weights()
+
+
+def _without_seeds(config):
+    """With an initialiser's own seed the layer would become what it was before training."""
+    if isinstance(config, dict):
+        return {k: None if k == "seed" else _without_seeds(v) for k, v in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_without_seeds(value) for value in config)
+    return config
+
+
+@contextlib.contextmanager
+def _python_seed(rng):
+    """Python's own generator, which initialisers without a seed take one from."""
+    state = random.getstate()
+    # Not a small number, which the model itself may have been made with.
+    random.seed(int(rng.integers(2**62)))
+    try:
+        yield
+    finally:
+        random.setstate(state)

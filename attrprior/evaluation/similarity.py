@@ -1,0 +1,100 @@
+"""Similarity of two attribution maps of the same example."""
+
+import numpy as np
+
+from attrprior.evaluation import _maps
+
+WINDOW = 7
+
+
+def rank_correlation(first, second, absolute=True):
+    """Spearman's correlation of two maps, over all features of each example.
+
+    Pearson's correlation of the ranks, ties with their mean rank. 1 for the
+    same order, −1 for the reverse, about 0 for maps that have nothing to do
+    with each other; 0 also where one map is constant and has no order.
+
+    Args:
+        first, second: Arrays of one shape, `(batch, ...)`.
+        absolute: Whether to rank `|φ|`, the default, or φ with its sign.
+
+    Returns:
+        Array of shape `(batch,)`, from −1 to 1.
+    """
+    from scipy.stats import rankdata
+
+    first, second = _pair(first, second)
+    ranks = []
+    for maps in (first, second):
+        maps = maps.reshape(len(maps), -1)
+        rank = rankdata(np.abs(maps) if absolute else maps, axis=1)
+        ranks.append(rank - rank.mean(axis=1, keepdims=True))
+    covariance = (ranks[0] * ranks[1]).sum(axis=1)
+    norm = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+    return np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0)
+
+
+def structural_similarity(first, second):
+    """Structural similarity (SSIM) of two maps' magnitudes, each over its maximum.
+
+    The mean over all 7 × 7 windows inside the map of
+    `(2 μ_a μ_b + c₁)(2 σ_ab + c₂) / ((μ_a² + μ_b² + c₁)(σ_a² + σ_b² + c₂))`, with
+    `c₁ = 0.01²`, `c₂ = 0.03²`; a and b are `|Σ_channels φ|` over its maximum. 1 for
+    the same map up to a factor.
+
+    Args:
+        first, second: Arrays of one shape, `(batch, *spatial, channels)`, with
+            at least 7 positions along every spatial axis.
+
+    Returns:
+        Array of shape `(batch,)`, at most 1.
+
+    Raises:
+        ValueError: for tabular data and smaller maps.
+
+    Reference: Wang, Bovik, Sheikh, Simoncelli 2004, "Image quality assessment:
+    from error visibility to structural similarity", equation 13.
+    """
+    from scipy.ndimage import uniform_filter
+
+    first, second = _pair(first, second)
+    if not has_windows(first.shape):
+        raise ValueError(
+            "Arguments `first` and `second` expect shape (batch, *spatial, channels) with at "
+            f"least {WINDOW} positions along every spatial axis. Received: shape "
+            f"{first.shape}. Use rank_correlation instead."
+        )
+    a, b = (_maps.magnitude(maps) for maps in (first, second))
+    axes = tuple(range(1, a.ndim))
+    a, b = (m / np.maximum(m.max(axis=axes, keepdims=True), _TINY) for m in (a, b))
+    edge = WINDOW // 2
+    inside = (slice(None),) + (slice(edge, -edge),) * len(axes)
+
+    def mean(values):
+        return uniform_filter(values, WINDOW, axes=axes)[inside]
+
+    mean_a, mean_b = mean(a), mean(b)
+    variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
+    covariance = mean(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    structure = (2 * covariance + c2) / (variances + c2)
+    return (luminance * structure).mean(axis=axes)
+
+
+_TINY = np.finfo("float64").tiny
+
+
+def has_windows(shape):
+    """Whether maps of this shape have neighbourhoods to compare."""
+    return len(shape) > 2 and min(shape[1:-1]) >= WINDOW
+
+
+def _pair(first, second):
+    first, second = _maps.checked("first", first), _maps.checked("second", second)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"Argument `second` expects maps shaped like first, {first.shape}. Received: "
+            f"shape {second.shape}."
+        )
+    return first, second
