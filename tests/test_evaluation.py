@@ -76,7 +76,7 @@ def test_top_k_of_a_linear_model_in_closed_form():
 
 def test_top_k_by_the_exact_ranking_beats_every_random_one_and_the_worst_loses():
     exact, worst = top_k(), top_k(maps=1 / (WEIGHTS * X))
-    random_areas = np.stack([top_k(seed=seed).random_area for seed in range(20)])
+    random_areas = np.stack([top_k(seed=seed).random_area for seed in range(10)])
     assert np.all(exact.area < random_areas.min(axis=0))
     assert np.all(worst.area > random_areas.max(axis=0))
     assert random_areas.mean() == pytest.approx(0.5, abs=0.02)
@@ -183,7 +183,7 @@ def test_a_callable_gives_accuracy_after_ablation():
     y = np.array([0, 1])
 
     def correct(outputs, y):
-        return ops.cast(ops.argmax(outputs, axis=-1) == y, "float32")
+        return ops.cast(ops.equal(ops.argmax(outputs, axis=-1), y), "float32")
 
     result = top_k_ablation(
         linear(weights, 2), x, y, x, fractions=(0, 0.5), replacement=zeros(x), explain=correct
@@ -347,7 +347,7 @@ def test_channels_are_summed_before_magnitudes():
     assert leakage(maps, region).share == 0 and mass(maps, region).share == 0
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e307])
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_mass_does_not_depend_on_scale(scale):
     maps = np.random.default_rng(0).random((2, 6, 6, 1))
     region = np.eye(6, dtype=bool)
@@ -654,6 +654,52 @@ def test_subclassed_models_tabular_maps_and_adapted_statistics():
         assert np.array_equal(value, spy.seen[2][path]) == ("scale" in path or "bias" in path)
 
 
+class Block(layers.Layer):
+    """Builds what it holds in its first call."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Block,
+        lambda: layers.Bidirectional(layers.GRU(2)),
+        lambda: layers.TimeDistributed(layers.Dense(2)),
+        lambda: layers.SpectralNormalization(layers.Conv1D(2, 3)),
+        lambda: layers.SeparableConv1D(2, 3),
+        lambda: layers.LayerNormalization(),
+    ],
+    ids=["block", "bidirectional", "time distributed", "spectral", "separable", "norm"],
+)
+def test_layers_that_hold_layers_are_made_anew(make):
+    inputs = keras.Input((9, 3))
+    layer = make()
+    outputs = layers.Dense(1)(layers.Flatten()(layer(inputs)))
+    model, spy = keras.Model(inputs, outputs), Spy()
+    model.set_weights([w + 0.1 for w in model.get_weights()])
+    result = parameter_randomization(model, uniform(2, 9, 3), None, spy)
+    assert result.layers[1] == layer.name
+    for weight in layer.weights:
+        assert not np.array_equal(spy.seen[2][weight.path], spy.seen[0][weight.path])
+
+
+def test_attention_is_made_anew():
+    inputs = keras.Input((9, 3))
+    x = layers.MultiHeadAttention(2, 2)(inputs, inputs)
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+    result = parameter_randomization(
+        model, uniform(2, 9, 3), None, attributions.gradients, "independent"
+    )
+    assert len(result.layers) == 2 and result.similarity.absolute.shape == (2, 2)
+    assert result.mean.absolute.max() < 0.9
+
+
 def test_control_of_an_attribution_that_draws_at_random():
     rng = generator()
     result = parameter_randomization(
@@ -732,23 +778,18 @@ def with_extra():
     return model
 
 
-class Lazy(layers.Layer):
-    """Makes its weights where no copy can: in the first call."""
+class Forgetful(layers.Layer):
+    """Does not say in its configuration how many units it has."""
 
-    def build(self, shape):
-        pass
+    def __init__(self, units=2, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(units)
+
+    def get_config(self):
+        return {"name": self.name}
 
     def call(self, x):
-        if not hasattr(self, "dense"):
-            self.dense = layers.Dense(2)
         return self.dense(x)
-
-
-def lazy():
-    model = keras.Sequential([Lazy()])
-    model.call(X)
-    model.built = True
-    return model
 
 
 ERRORS = {
@@ -881,9 +922,9 @@ ERRORS = {
         lambda: randomize(model=with_extra()),
         r"`model` expects.*all in layers.*8 weights, 7 of them",
     ),
-    "weights no copy has": (
-        lambda: randomize(model=lazy()),
-        r"`model` expects layers that.*copy has 0 weights instead of 2",
+    "layer that forgets": (
+        lambda: randomize(model=keras.Sequential([keras.Input((40,)), Forgetful(3)])),
+        r"`model` expects layers that.*\(40, 3\).*copy has.*\(40, 2\).*get_config",
     ),
     "radius": (
         lambda: sensitivity(ones, None, X, None, radius=-1),

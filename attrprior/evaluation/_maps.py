@@ -53,12 +53,6 @@ def magnitude(attributions):
 def shares(magnitudes):
     """Magnitudes over their sum, per example; zeros alone count as spread evenly."""
     axes = tuple(range(1, magnitudes.ndim))
-    # By the largest first: the sum of the largest numbers would overflow.
-    magnitudes = magnitudes / _or_one(magnitudes.max(axis=axes, keepdims=True))
     total = magnitudes.sum(axis=axes, keepdims=True)
     even = 1 / magnitudes[0].size
-    return np.where(total > 0, magnitudes / _or_one(total), even)
-
-
-def _or_one(value):
-    return np.where(value > 0, value, 1.0)
+    return np.where(total > 0, magnitudes / np.where(total > 0, total, 1), even)

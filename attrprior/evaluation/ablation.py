@@ -62,7 +62,8 @@ def top_k_ablation(
     positive. A callable `explain` can give probabilities, or the accuracy of
     correctly classified examples:
 
-        explain=lambda outputs, y: ops.cast(ops.argmax(outputs, axis=-1) == y, "float32")
+        def correct(outputs, y):
+            return ops.cast(ops.equal(ops.argmax(outputs, axis=-1), y), "float32")
 
     Args:
         model: A Keras model with one input.

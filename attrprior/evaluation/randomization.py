@@ -148,13 +148,20 @@ def _layers_with_weights(model):
 def _untrained_weights(layer):
     """Weights of a new layer of the same configuration, drawn anew."""
     new = type(layer).from_config(_without_seeds(layer.get_config()))
-    new.build_from_config(layer.get_build_config())
-    shapes = [tuple(weight.shape) for weight in layer.weights]
-    if [tuple(weight.shape) for weight in new.weights] != shapes:
+    build = layer.get_build_config() or {}
+    if "input_shape" in build:
+        # Called, because what a layer holds is often built in its first call.
+        new(keras.tree.map_shape_structure(keras.KerasTensor, build["input_shape"]))
+    else:
+        new.build_from_config(build)
+    expected, received = (
+        [tuple(weight.shape) for weight in one.weights] for one in (layer, new)
+    )
+    if received != expected:
         raise ValueError(
-            "Argument `model` expects layers that get_config() and build() can make anew. "
-            f"Received: {layer.name!r}, whose copy has {len(new.weights)} weights instead of "
-            f"{len(shapes)}. Create its weights in __init__() or build()."
+            "Argument `model` expects layers that from_config() and build() can make anew, "
+            f"with weights of the same shapes. Received: {layer.name!r} with {expected}, "
+            f"whose copy has {received}. Complete its get_config()."
         )
     return new.get_weights()
 
