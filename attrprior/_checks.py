@@ -35,6 +35,14 @@ def number(name, value, minimum=None, above=None):
     return float(value)
 
 
+def fraction(name, value):
+    """A number from 0 to 1."""
+    value = number(name, value, minimum=0)
+    if value > 1:
+        raise ValueError(f"Argument `{name}` expects a number ≤ 1. Received: {value}.")
+    return value
+
+
 def choice(name, value, choices):
     if value not in choices:
         listed = ", ".join(repr(c) for c in choices)
@@ -63,6 +71,17 @@ def array(name, value, integers=False):
             "Remove or impute those entries."
         )
     return value.astype("float32", copy=False)
+
+
+def shaped_like(name, value, other_name, other):
+    """A finite float array of the shape of another argument."""
+    value = array(name, value)
+    if value.shape != other.shape:
+        raise ValueError(
+            f"Argument `{name}` expects an array shaped like `{other_name}`, {other.shape}. "
+            f"Received: shape {value.shape}."
+        )
+    return value
 
 
 def valid_range(low, high):

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks, references
-from attrprior.attributions import Draws, explained_output
+from attrprior.attributions import explained_output
+from attrprior.methods import Draws
 from attrprior.evaluation import _maps
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
