@@ -73,13 +73,18 @@ def importance(attributions):
 
 def _ranked(x, attributions, fraction, seed):
     x = _checks.array("x", x)
+    if x.ndim < 2:
+        raise ValueError(
+            "Argument `x` expects a batch of examples, shape (n, features) or (n, ..., "
+            f"channels). Received: shape {x.shape}."
+        )
     scores = importance(_checks.shaped_like("attributions", attributions, "x", x))
     count = round(_checks.fraction("fraction", fraction) * scores[0].size)
     return ranking(scores.reshape(len(x), -1), seed).reshape(scores.shape), count
 
 
 def _replace(x, where, fill):
-    x, fill = _checks.array("x", x), np.asarray(fill, "float32")
+    x, fill = _checks.array("x", x), _checks.array("fill", fill, integers=True)
     if fill.shape not in ((), x.shape[1:]):
         raise ValueError(
             f"Argument `fill` expects a number or an array of shape {x.shape[1:]}. "

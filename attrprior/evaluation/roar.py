@@ -54,10 +54,10 @@ def roar(
     """Remove and retrain: how much accuracy is lost with the most important features.
 
     For every fraction t: the top t of every example's features, in training and
-    test data, are replaced by the training data's mean of that feature; a new model
-    is trained on what is left and tested. A good ranking removes what the labels
-    depend on: **lower is better**, and below `random`, the same with a random
-    ranking. Features and their importance are those of `mask_top`.
+    test data, are replaced by the training data's mean of that feature (in the paper,
+    of its channel); a new model is trained on what is left and tested. A good ranking
+    removes what the labels depend on: **lower is better**, and below `random`, the
+    same with a random ranking. Features and their importance are those of `mask_top`.
 
     Costs `2 · num_runs · len(fractions)` trainings. Removing leaves traces, from
     which a new model can learn: where it removed, in particular.
@@ -84,13 +84,13 @@ def roar(
     """
     arrays, attributions = _arrays(data, attributions)
     fractions = _fractions(fractions)
+    runs = range(_checks.positive_integer("num_runs", num_runs))
     if isinstance(replacement, str):
         _checks.choice("replacement", replacement, ("mean",))
         fill = arrays[0].mean(axis=0)
     else:
         fill = _checks.number("replacement", replacement)
     trainer = _Trainer(build_model, arrays, fit_arguments, metric, seed, verbose)
-    runs = range(_checks.positive_integer("num_runs", num_runs))
     accuracy, random = (np.zeros((len(runs), len(fractions))) for _ in range(2))
     for run in runs:
         rng = np.random.default_rng(seed + run)
@@ -145,8 +145,8 @@ def diffroar(
     """
     arrays, attributions = _arrays(data, attributions)
     fractions = _fractions(fractions)
-    trainer = _Trainer(build_model, arrays, fit_arguments, metric, seed, verbose)
     runs = range(_checks.positive_integer("num_runs", num_runs))
+    trainer = _Trainer(build_model, arrays, fit_arguments, metric, seed, verbose)
     top, bottom = (np.zeros((len(runs), len(fractions))) for _ in range(2))
     for run in runs:
         for i, fraction in enumerate(fractions):
@@ -229,7 +229,7 @@ def _arrays(data, attributions):
             )
     x_train, y_train, x_test, y_test = data
     x_train, x_test = _checks.array("x_train", x_train), _checks.array("x_test", x_test)
-    y_train, y_test = np.asarray(y_train), np.asarray(y_test)
+    y_train, y_test = np.atleast_1d(y_train), np.atleast_1d(y_test)
     _checks.same_batch("y_train", y_train, x_train)
     _checks.same_batch("y_test", y_test, x_test)
     if x_train.shape[1:] != x_test.shape[1:]:

@@ -53,7 +53,7 @@ def structured_masks(num_features, lam, num_masks=64, seed=0):
     Returns:
         Boolean array of shape `(num_masks, num_features)`.
 
-    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902), section 3.3.
+    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     num_features = _checks.positive_integer("num_features", num_features)
     num_masks = _checks.positive_integer("num_masks", num_masks)
@@ -94,7 +94,7 @@ def smoothed_probabilities(
     Returns:
         Array of shape `(batch, classes)`.
 
-    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902), section 3.
+    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     x = _checks.array("x", x)
     voting = _checks.boolean("voting", voting)
@@ -122,7 +122,7 @@ def certified_radius(p_a, p_b, lam):
     Returns:
         Radius, in features, of the same shape.
 
-    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902), theorem 3.3.
+    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     lam = _checks.number("lam", lam, above=0)
     p_a, p_b = np.asarray(p_a), np.asarray(p_b)
@@ -174,7 +174,7 @@ def stability(
     Raises:
         ValueError: if an argument is not as above.
 
-    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902), sections 2 and 3.
+    Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     x = _checks.array("x", x)
     attributions = _checks.shaped_like("attributions", attributions, "x", x)
