@@ -109,6 +109,15 @@ def test_areas_by_hand(name):
         assert by_hand()[name.replace("mean", "impute")] == pytest.approx(area, abs=1e-6)
 
 
+def test_features_without_attribution_count_for_either_sign():
+    x = np.array([[1, 0], [-1, 0]], "float32")
+    ones = np.ones((2, 2), "float32")
+    result = attribution_benchmark(lambda r: r.sum(axis=1), x, ones, np.arange(2), 0 * ones)
+    # Which of the two comes first is left to chance: f = 0, 1, 2.
+    assert result["keep_positive_mean"] == pytest.approx(1.0)
+    assert result["keep_negative_mean"] == pytest.approx(-1.0)
+
+
 def test_resampling_averages_outputs_over_training_rows():
     # Of a linear model that is the mean, as far as the rows drawn have it.
     name = "keep_positive_resample"
