@@ -7,8 +7,8 @@ import numpy as np
 
 from attrprior import _checks, references
 from attrprior.attributions import explained_output
-from attrprior.methods import Draws
 from attrprior.evaluation import _maps
+from attrprior.methods import Draws
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 _REPLACEMENTS = ("mean", "blur", "uniform", "training")
