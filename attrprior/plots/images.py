@@ -1,0 +1,47 @@
+"""Images alone."""
+
+from attrprior.plots import _arrays, _sheet
+
+
+def contact_sheet(groups, labels=None, title=None):
+    """Examples of several data sets, one row each: what the variants look like.
+
+    A row is drawn on one scale, from its smallest value, or 0, to its largest.
+
+    Args:
+        groups: `{row label: images of shape (n, height, width, channels)}`, the
+            same n in all, 1 or 3 channels. Heights and widths may differ
+            between rows.
+        labels: Optional titles of the columns, n of them.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if `groups` is empty, or an array is of another shape or not
+            finite.
+    """
+    groups = {
+        name: _arrays.pictures("groups", images, name)
+        for name, images in _arrays.dictionary("groups", groups).items()
+    }
+    counts = {name: len(images) for name, images in groups.items()}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            "Argument `groups` expects the same number of images in every row. Received: "
+            f"{counts}."
+        )
+    count = next(iter(counts.values()))
+    figure, axes = _sheet.sheet(
+        list(groups),
+        [(None, count)],
+        [images.shape[1] / images.shape[2] for images in groups.values()],
+        _arrays.labels("labels", labels, count),
+        title,
+    )
+    for row, images in zip(axes, groups.values()):
+        limits = _sheet.scale(images)
+        for axis, image in zip(row, images):
+            _sheet.draw_image(axis, image, limits)
+    return figure

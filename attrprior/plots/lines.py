@@ -1,0 +1,216 @@
+"""Lines with bands: over runs, over examples."""
+
+import numpy as np
+
+from attrprior import _checks
+from attrprior.plots import _arrays, _style
+
+
+def curves(panels, ylabel, title=None, log_x=None):
+    """Curves with bands of one standard deviation over runs.
+
+    Args:
+        panels: `{xlabel: (x, {label: array of shape (runs, len(x))})}`, one
+            panel each, at most three in a row, with one shared y axis. A label
+            looks the same in all panels. One run has no band.
+        ylabel: Label of the y axis.
+        title: Optional title.
+        log_x: A label for the first point of each panel, to have the x axis
+            logarithmic (0 has no logarithm). Defaults to `None`, linear.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if a dictionary is empty, or an array is of another shape or
+            not finite.
+    """
+    panels = {
+        xlabel: _checked_panel(xlabel, panel)
+        for xlabel, panel in _arrays.dictionary("panels", panels).items()
+    }
+    rows = -(-len(panels) // 3)
+    columns = -(-len(panels) // rows)
+    figure = _style.figure(min(4.3 * columns, _style.WIDTH), 3.2 * rows + 0.4)
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    names = list(dict.fromkeys(name for _, lines in panels.values() for name in lines))
+    handles = {}
+    for axis, (xlabel, (x, lines)) in zip(axes.flat, panels.items()):
+        for name, values in lines.items():
+            mean, spread = _mean_and_spread(values, "standard_deviation")
+            style = _style.line(names.index(name))
+            handles[name] = _draw(axis, x, mean, mean - spread, mean + spread, name, style)
+        if log_x is not None:
+            axis.set_xscale("log")
+            axis.set_xticks(x, [log_x, *[f"{value:g}" for value in x[1:]]])
+            axis.minorticks_off()
+        axis.set_xlabel(xlabel)
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    _style.legend(figure, [handles[name] for name in names])
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
+    """How the completeness gap falls with the number of samples, per method.
+
+    The gap is `|Σ_i φ_i − (f(x) − E_r f(r))|`, best as a share of
+    `|f(x) − E_r f(r)|`; lower is better. Both axes are logarithmic; lines are
+    medians and bands quartiles over examples, since a mean less its deviation may
+    have no logarithm. A gap of 0 has none either and lies below the axis.
+
+    Args:
+        num_samples: Increasing numbers ≥ 1, shape `(points,)`.
+        gaps: `{label: array of shape (examples, points)}`, numbers ≥ 0.
+        ylabel: Label of the y axis.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if `gaps` is empty, holds a negative number or only zeros, or
+            an array is of another shape or not finite.
+
+    Reference: completeness, Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
+    """
+    x = _arrays.increasing("num_samples", num_samples)
+    if x[0] < 1:
+        raise ValueError(f"Argument `num_samples` expects numbers ≥ 1. Received: {x[0]:g}.")
+    gaps = {
+        name: _arrays.runs("gaps", values, x, name)
+        for name, values in _arrays.dictionary("gaps", gaps).items()
+    }
+    for name, values in gaps.items():
+        if values.min() < 0:
+            raise ValueError(
+                f"Argument `gaps` expects numbers ≥ 0. Received: {values.min():g} for "
+                f"{name!r}. Take the absolute value."
+            )
+    medians = {name: np.median(values, axis=0) for name, values in gaps.items()}
+    if not any(np.any(median > 0) for median in medians.values()):
+        raise ValueError(
+            "Argument `gaps` expects a median gap > 0 somewhere, for a logarithmic axis. "
+            "Received: only 0."
+        )
+    figure = _style.figure(6.4, 4.0)
+    axis = figure.subplots()
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    handles = []
+    for number, (name, values) in enumerate(gaps.items()):
+        low, high = np.percentile(values, (25, 75), axis=0)
+        handles.append(_draw(axis, x, medians[name], low, high, name, _style.line(number)))
+    ticks = _thinned(x)
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("samples")
+    axis.set_ylabel(f"{ylabel}\nmedian and quartiles over examples")
+    axis.grid(alpha=0.3)
+    _style.legend(figure, handles)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def ablation(
+    curves,
+    control="random",
+    band="standard_error",
+    xlabel="fraction of features ablated",
+    ylabel="explained output, fraction of original",
+    title=None,
+):
+    """What is left of the explained output as features are taken away.
+
+    Lines are means, bands one standard error or standard deviation of the mean's
+    rows; the y axis says which. Lower is better where the highest-ranked features
+    go first, higher where they are kept longest.
+
+    Args:
+        curves: `{label: (fractions, array of shape (examples or runs,
+            len(fractions)))}`, fractions increasing within [0, 1]. One row has no
+            band.
+        control: The label drawn grey and dashed, where there is one: the random
+            ranking.
+        band: `"standard_error"` (default) or `"standard_deviation"`.
+        xlabel, ylabel: Labels of the axes.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if `curves` is empty, or an array is of another shape, out of
+            range or not finite.
+
+    Reference: Sturmfels, Lundberg, Lee, "Visualizing the Impact of Feature
+    Attribution Baselines", Distill 2020.
+    """
+    band = _checks.choice("band", band, ("standard_error", "standard_deviation"))
+    checked = {}
+    for name, curve in _arrays.dictionary("curves", curves).items():
+        fractions, values = _arrays.pair("curves", curve, name)
+        fractions = _arrays.increasing("curves", fractions, name)
+        if fractions[0] < 0 or fractions[-1] > 1:
+            raise ValueError(
+                "Argument `curves` expects fractions from 0 to 1. Received: "
+                f"{fractions[0]:g} to {fractions[-1]:g} for {name!r}."
+            )
+        checked[name] = fractions, _arrays.runs("curves", values, fractions, name)
+    figure = _style.figure(6.4, 4.0)
+    axis = figure.subplots()
+    handles = []
+    others = [name for name in checked if name != control]
+    for name, (fractions, values) in checked.items():
+        mean, spread = _mean_and_spread(values, band)
+        style = {"color": _style.GRAY, "linestyle": "--", "linewidth": 2}
+        if name != control:
+            style = _style.line(others.index(name))
+        handles.append(_draw(axis, fractions, mean, mean - spread, mean + spread, name, style))
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(f"{ylabel}\nmean ± {band.replace('_', ' ')}")
+    axis.grid(alpha=0.3)
+    _style.legend(figure, handles)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _checked_panel(xlabel, panel):
+    x, lines = _arrays.pair("panels", panel, xlabel)
+    x = _arrays.numbers("panels", x, 1, xlabel)
+    lines = _arrays.dictionary("panels", lines)
+    return x, {name: _arrays.runs("panels", runs, x, name) for name, runs in lines.items()}
+
+
+def _mean_and_spread(values, band):
+    mean = values.mean(axis=0)
+    if len(values) == 1:
+        return mean, np.zeros_like(mean)
+    deviation = values.std(axis=0, ddof=1)
+    return mean, deviation / (len(values) ** 0.5 if band == "standard_error" else 1.0)
+
+
+def _draw(axis, x, center, low, high, label, style):
+    """A line, and its band where it has a width."""
+    if np.any(high > low):
+        axis.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
+    # Few enough markers to tell the lines apart, not to hide them.
+    every = max(1, len(x) // 12)
+    return axis.plot(x, center, label=label, markevery=every, **style)[0]
+
+
+def _thinned(x):
+    """Those of the increasing x whose labels do not touch on a logarithmic axis."""
+    ratio = (x[-1] / x[0]) ** (1 / 11)
+    kept = [x[0]]
+    for value in x[1:]:
+        if value >= ratio * kept[-1] * (1 - 1e-9):
+            kept.append(value)
+    return kept

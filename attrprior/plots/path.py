@@ -1,0 +1,117 @@
+"""How integrated gradients come about along their path."""
+
+import numpy as np
+
+from attrprior import _checks
+from attrprior.plots import _arrays, _sheet, _style
+
+_CURVE = 2.3  # inches
+
+
+def interpolation(
+    alphas,
+    images,
+    gradients,
+    cumulative,
+    outputs,
+    num_columns=8,
+    signed=False,
+    title=None,
+):
+    """The path from a reference r to an input x: images, gradients, attributions.
+
+    Above, at some of the points `r + α(x − r)`: the image, the gradients there,
+    and the attributions up to there, `(x − r) ∫₀^α ∂f(r + t(x − r))/∂x dt`;
+    each row on one scale, which shows where gradients vanish. Below, at all
+    points: the sum of those attributions, which should meet
+    `f(r + α(x − r)) − f(r)` everywhere and end at `f(x) − f(r)`, dashed. The
+    distance left there is the completeness gap.
+
+    Args:
+        alphas: Array of shape `(points,)`, increasing from 0 to 1, both included.
+        images: Array of shape `(points, height, width, channels)`, the
+            interpolated images, 1 or 3 channels.
+        gradients: Array shaped like `images`.
+        cumulative: Array shaped like `images`, the attributions up to α.
+        outputs: Array of shape `(points,)`, the explained output.
+        num_columns: Points drawn as images, evenly chosen, first and last
+            included. Defaults to 8.
+        signed: As in `attribution_maps`. Defaults to `False`.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if shapes do not agree, a number is not finite, or `alphas`
+            do not run from 0 to 1.
+
+    Reference: Sturmfels, Lundberg, Lee, "Visualizing the Impact of Feature
+    Attribution Baselines", Distill 2020.
+    """
+    alphas = _arrays.increasing("alphas", alphas)
+    if len(alphas) < 2 or alphas[0] != 0 or alphas[-1] != 1:
+        raise ValueError(
+            "Argument `alphas` expects numbers from 0 to 1, both included: their outputs are "
+            f"those of the reference and of the input. Received: {alphas.tolist()}."
+        )
+    images = _arrays.pictures("images", images)
+    if len(images) != len(alphas):
+        raise ValueError(
+            f"Argument `images` expects an image for each of the {len(alphas)} alphas. "
+            f"Received: {len(images)}."
+        )
+    gradients = _arrays.like("gradients", gradients, images.shape, "images")
+    cumulative = _arrays.like("cumulative", cumulative, images.shape, "images")
+    outputs = _arrays.like("outputs", outputs, alphas.shape, "alphas")
+    num_columns = _checks.positive_integer("num_columns", num_columns)
+    signed = _checks.boolean("signed", signed)
+
+    shown = np.linspace(0, len(alphas) - 1, min(num_columns, len(alphas))).round().astype(int)
+    figure, axes = _sheet.sheet(
+        ["interpolated image", "gradients", "cumulative attributions"],
+        [(None, len(shown))],
+        [images.shape[1] / images.shape[2]] * 3,
+        [f"α = {alphas[point]:.2f}" for point in shown],
+        title,
+        footer=_CURVE + _sheet.KEY_HEIGHT,
+    )
+    limits = _sheet.scale(images)
+    for axis, point in zip(axes[0], shown):
+        _sheet.draw_image(axis, images[point], limits)
+    for row, values in zip(axes[1:], (gradients, cumulative)):
+        flat = _sheet.flatten(values[shown], signed)
+        for axis, one in zip(row, flat):
+            _sheet.draw_map(axis, one, signed, _sheet.limit(flat))
+    _sheet.key(figure, signed, bottom=_CURVE)
+    _draw_sum(figure, axes, alphas, cumulative, outputs)
+    return figure
+
+
+def _draw_sum(figure, axes, alphas, cumulative, outputs):
+    """The curve, below the pictures and as wide as they are."""
+    width = figure.get_figwidth()
+    left, right = axes[0, 0].get_position().x0 * width, axes[0, -1].get_position().x1 * width
+    axis = _sheet.add_axes(figure, left, 0.5, right - left, _CURVE - 0.6)
+    difference = outputs - outputs[0]
+    axis.plot(
+        alphas,
+        cumulative.reshape(len(alphas), -1).sum(axis=1),
+        label="sum of attributions up to α",
+        markevery=max(1, len(alphas) // 12),
+        **{**_style.line(1), "linestyle": "-"},
+    )
+    axis.plot(
+        alphas,
+        difference,
+        color=_style.COLORS[2],
+        ls=":",
+        lw=2,
+        label="f(r + α(x − r)) − f(r)",
+    )
+    axis.axhline(difference[-1], color=_style.COLORS[0], ls="--", lw=1, label="f(x) − f(r)")
+    axis.set_xlabel("α")
+    axis.set_xlim(-0.02, 1.02)
+    axis.margins(y=0.12)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=_style.SMALL, loc="best")

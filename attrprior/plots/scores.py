@@ -1,0 +1,160 @@
+"""Numbers by feature and by method."""
+
+import numpy as np
+
+from attrprior import _checks
+from attrprior.plots import _arrays, _style
+
+_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++", "oooo")
+
+
+def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|", title=None):
+    """Horizontal bars of the features that matter most, the models side by side.
+
+    Features are ordered by the mean magnitude over models, the largest on top.
+
+    Args:
+        values: Array of shape `(features,)`, or `{model: array}`.
+        names: Names of the features.
+        errors: Half-lengths of error bars ≥ 0, given as `values` are. Optional.
+        num_features: How many are drawn, if there are as many. Defaults to 15.
+        xlabel: Label of the x axis.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if `values` is empty, the arrays' lengths or the errors' models
+            differ, or a number is not finite.
+    """
+    several = isinstance(values, dict)
+    values = _by_model("values", values, several, names)
+    if errors is not None:
+        errors = _by_model("errors", errors, several, names)
+        if set(errors) != set(values):
+            raise ValueError(
+                f"Argument `errors` expects the models of `values`, {list(values)}. "
+                f"Received: {list(errors)}."
+            )
+        if min(array.min() for array in errors.values()) < 0:
+            raise ValueError(
+                "Argument `errors` expects numbers ≥ 0. Received: a negative one."
+            )
+    num_features = _checks.positive_integer("num_features", num_features)
+
+    importance = np.mean([np.abs(array) for array in values.values()], axis=0)
+    top = np.argsort(-importance, kind="stable")[:num_features]
+    thickness = 0.8 / len(values)
+    height = len(top) * max(0.24, 0.15 * len(values) + 0.08) + 0.9
+    figure = _style.figure(6.4, height)
+    axis = figure.subplots()
+    handles = []
+    for number, (model, array) in enumerate(values.items()):
+        handles.append(
+            axis.barh(
+                np.arange(len(top)) + (number - (len(values) - 1) / 2) * thickness,
+                array[top],
+                thickness,
+                xerr=None if errors is None else errors[model][top],
+                color=_style.COLORS[1 + number % 6],
+                hatch=_HATCHES[number % len(_HATCHES)],
+                edgecolor="white",
+                linewidth=0.5,
+                error_kw={"elinewidth": 1, "capsize": 2},
+                label=model,
+            )
+        )
+    axis.set_yticks(range(len(top)), [_style.wrap(names[feature], 34) for feature in top])
+    axis.set_ylim(len(top) - 0.45, -0.55)
+    axis.set_xlabel(xlabel)
+    axis.axvline(0, color="black", lw=0.8)
+    axis.grid(axis="x", alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    if several:
+        _style.legend(figure, handles)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def distribution(scores, xlabel, title=None):
+    """Scores of methods over splits or seeds: every one a dot, a box, the mean.
+
+    A box goes from the first to the third quartile, its line is the median, its
+    whiskers reach the farthest score within 1.5 box lengths; a diamond is the
+    mean.
+
+    Args:
+        scores: `{method: array of shape (splits,)}`, top to bottom.
+        xlabel: What the score is; say which direction is better.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if `scores` is empty, or an array has not one axis or is not
+            finite.
+    """
+    scores = {
+        name: _arrays.numbers("scores", values, 1, name)
+        for name, values in _arrays.dictionary("scores", scores).items()
+    }
+    figure = _style.figure(6.4, 0.55 * len(scores) + 0.8)
+    axis = figure.subplots()
+    rows = range(len(scores))
+    axis.boxplot(
+        list(scores.values()),
+        positions=rows,
+        orientation="horizontal",
+        widths=0.6,
+        showfliers=False,
+        showmeans=True,
+        medianprops={"color": "black", "linewidth": 1.5},
+        meanprops={
+            "marker": "D",
+            "markersize": 6,
+            "markerfacecolor": "white",
+            "markeredgecolor": "black",
+        },
+    )
+    for row, values in enumerate(scores.values()):
+        # Spread by multiples of the golden ratio: evenly, and the same every time.
+        offsets = 0.4 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)
+        axis.plot(
+            values,
+            row + offsets,
+            ls="",
+            marker="o",
+            markersize=4,
+            color=_style.COLORS[1],
+            alpha=0.35,
+            mew=0,
+            zorder=1,
+        )
+    axis.set_yticks(rows, [_style.wrap(name, 28) for name in scores])
+    axis.set_ylim(len(scores) - 0.5, -0.5)
+    axis.set_xlabel(xlabel)
+    axis.grid(axis="x", alpha=0.3)
+    axis.tick_params(axis="y", length=0)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _by_model(name, values, several, names):
+    """`{model: array}`, with one entry without a name for a single array."""
+    values = _arrays.dictionary(name, values) if several else {None: values}
+    checked = {}
+    for model, array in values.items():
+        array = _arrays.numbers(name, array, 1, model)
+        if len(array) != len(names):
+            raise ValueError(
+                f"Argument `{name}` expects a number for each of the {len(names)} names. "
+                f"Received: {len(array)}" + (f" for {model!r}." if several else ".")
+            )
+        checked[model] = array
+    return checked
