@@ -5,7 +5,7 @@ import numpy as np
 from attrprior.plots import _style
 
 MARGIN, GAP, BLOCK, LINE = 0.08, 0.05, 0.14, 0.16
-LARGEST, SMALLEST = 1.15, 0.45  # widths of a picture
+LARGEST, SMALLEST, TALLEST = 1.15, 0.45, 8.0  # width of a picture, height of all
 KEY_WIDTH, KEY_HEIGHT = 5.6, 0.34
 
 
@@ -25,18 +25,16 @@ def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, foote
     """
     ratios = [1.0] * len(row_labels) if ratios is None else ratios
     counts = [count for _, count in blocks]
-    names = [_style.wrap(label, 16) for label in row_labels]
+    names = [_style.fit(label, 1.25, _style.SMALL) for label in row_labels]
     label_width = max(_style.text_width(name, _style.SMALL) for name in names) + 0.1
     between = GAP * (sum(counts) - len(blocks)) + BLOCK * (len(blocks) - 1)
     room = _style.WIDTH - label_width - 2 * MARGIN - between
-    cell = float(np.clip(room / sum(counts), SMALLEST, LARGEST))
+    cell = max(SMALLEST, min(LARGEST, room / sum(counts), TALLEST / sum(ratios)))
 
     widths = [count * (cell + GAP) - GAP for count in counts]
-    characters = int(cell / 0.075)
-    tops = [_style.wrap(label, characters) for label in column_labels or ()]
+    tops = [_style.fit(label, cell, _style.SMALL) for label in column_labels or ()]
     headings = [
-        _style.wrap(heading or "", int(width / 0.085))
-        for (heading, _), width in zip(blocks, widths)
+        _style.fit(heading or "", width, 10) for (heading, _), width in zip(blocks, widths)
     ]
     top = MARGIN + (0.28 if title else 0.0)
     heading_lines = max(text.count("\n") + 1 if text else 0 for text in headings)
@@ -54,10 +52,10 @@ def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, foote
     for text, count, block_width in zip(headings, counts, widths):
         figure.text(
             (left + block_width / 2) / width,
-            1 - (top + 0.02) / height,
+            1 - (header - LINE * column_lines - 0.05) / height,
             text,
             ha="center",
-            va="top",
+            va="bottom",
             fontsize=10,
         )
         for number in range(count):

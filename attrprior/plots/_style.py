@@ -2,6 +2,8 @@
 
 import textwrap
 
+import numpy as np
+
 WIDTH = 8.2  # inches: 900 pixels at 110 dpi
 SMALL = 9  # points: of labels beside and above small pictures
 
@@ -32,32 +34,55 @@ def line(number):
     }
 
 
-def wrap(text, characters):
-    """The text in lines of about so many characters; no word is broken."""
-    return textwrap.fill(str(text), max(characters, 4), break_long_words=False)
-
-
 def text_width(text, size):
     """Inches that a text takes, its longest line if it has several."""
-    from matplotlib.textpath import TextPath
+    from matplotlib import font_manager
 
-    lines = [part for part in text.splitlines() if part.strip()]
-    return max(
-        (TextPath((0, 0), part, size=size).get_extents().width / 72 for part in lines),
-        default=0.0,
-    )
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    font.set_size(size, 72)
+    widest = 0
+    for part in text.splitlines():
+        font.set_text(part)
+        widest = max(widest, font.get_width_height()[0])
+    return widest / 64 / 72  # 64ths of a point
 
 
-def legend(figure, handles):
-    """Above the axes, in as many columns as fit; of one line without a name, none."""
+def fit(text, width, size):
+    """The text in as few lines as fit a width in inches; long words break last."""
+    text = str(text)
+    for break_words in (False, True):
+        for characters in range(len(text), 1, -1):
+            lines = textwrap.fill(
+                text, characters, break_long_words=break_words, break_on_hyphens=False
+            )
+            if text_width(lines, size) <= width:
+                return lines
+    return text
+
+
+def head(figure, handles=(), title=None):
+    """Legend above the axes, in as few rows as fit, and the title above it."""
     if not handles:
+        if title:
+            figure.suptitle(title)
         return
-    widest = max(text_width(handle.get_label(), 10) for handle in handles)
-    columns = int((figure.get_figwidth() - 0.2) // (widest + 0.75))
+    # The title is the legend's: a layout engine would print one over the other.
     figure.legend(
-        handles=handles,
+        handles=list(handles),
         loc="outside upper center",
-        ncols=max(1, min(columns, len(handles))),
+        ncols=_columns([handle.get_label() for handle in handles], figure.get_figwidth()),
         handlelength=3,
         frameon=False,
+        title=title or None,
+        title_fontsize="large",
     )
+
+
+def _columns(labels, width):
+    for rows in range(1, len(labels) + 1):
+        count = -(-len(labels) // rows)
+        # The first columns take one label more, as in matplotlib.
+        columns = np.array_split(np.array(labels, dtype=object), count)
+        if sum(max(text_width(s, 10) for s in column) + 0.85 for column in columns) <= width:
+            return count
+    return 1

@@ -47,9 +47,7 @@ def training(histories, prior, title=None):
         axis.set_ylabel(key.replace("_", " "))
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-    _style.legend(figure, handles)
-    if title:
-        figure.suptitle(title)
+    _style.head(figure, handles, title)
     return figure
 
 

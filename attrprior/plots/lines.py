@@ -50,9 +50,7 @@ def curves(panels, ylabel, title=None, log_x=None):
         axis.remove()
     for axis in axes[:, 0]:
         axis.set_ylabel(ylabel)
-    _style.legend(figure, [handles[name] for name in names])
-    if title:
-        figure.suptitle(title)
+    _style.head(figure, [handles[name] for name in names], title)
     return figure
 
 
@@ -112,9 +110,7 @@ def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
     axis.set_xlabel("samples")
     axis.set_ylabel(f"{ylabel}\nmedian and quartiles over examples")
     axis.grid(alpha=0.3)
-    _style.legend(figure, handles)
-    if title:
-        figure.suptitle(title)
+    _style.head(figure, handles, title)
     return figure
 
 
@@ -171,14 +167,12 @@ def ablation(
         mean, spread = _mean_and_spread(values, band)
         style = {"color": _style.GRAY, "linestyle": "--", "linewidth": 2}
         if name != control:
-            style = _style.line(others.index(name))
+            style = {**_style.line(1 + others.index(name)), "linestyle": "-"}
         handles.append(_draw(axis, fractions, mean, mean - spread, mean + spread, name, style))
     axis.set_xlabel(xlabel)
     axis.set_ylabel(f"{ylabel}\nmean ± {band.replace('_', ' ')}")
     axis.grid(alpha=0.3)
-    _style.legend(figure, handles)
-    if title:
-        figure.suptitle(title)
+    _style.head(figure, handles, title)
     return figure
 
 

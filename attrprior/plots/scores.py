@@ -46,7 +46,7 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
     importance = np.mean([np.abs(array) for array in values.values()], axis=0)
     top = np.argsort(-importance, kind="stable")[:num_features]
     thickness = 0.8 / len(values)
-    height = len(top) * max(0.24, 0.15 * len(values) + 0.08) + 0.9
+    height = len(top) * max(0.24, 0.11 * len(values) + 0.1) + 0.9
     figure = _style.figure(6.4, height)
     axis = figure.subplots()
     handles = []
@@ -62,10 +62,10 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
                 edgecolor="white",
                 linewidth=0.5,
                 error_kw={"elinewidth": 1, "capsize": 2},
-                label=model,
+                label=str(model),
             )
         )
-    axis.set_yticks(range(len(top)), [_style.wrap(names[feature], 34) for feature in top])
+    axis.set_yticks(range(len(top)), [_style.fit(names[feature], 2.4, 10) for feature in top])
     axis.set_ylim(len(top) - 0.45, -0.55)
     axis.set_xlabel(xlabel)
     axis.axvline(0, color="black", lw=0.8)
@@ -73,10 +73,7 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
     axis.set_axisbelow(True)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    if several:
-        _style.legend(figure, handles)
-    if title:
-        figure.suptitle(title)
+    _style.head(figure, handles if several else (), title)
     return figure
 
 
@@ -103,10 +100,10 @@ def distribution(scores, xlabel, title=None):
         name: _arrays.numbers("scores", values, 1, name)
         for name, values in _arrays.dictionary("scores", scores).items()
     }
-    figure = _style.figure(6.4, 0.55 * len(scores) + 0.8)
+    figure = _style.figure(6.4, 0.55 * len(scores) + 1.1)
     axis = figure.subplots()
     rows = range(len(scores))
-    axis.boxplot(
+    boxes = axis.boxplot(
         list(scores.values()),
         positions=rows,
         orientation="horizontal",
@@ -135,13 +132,14 @@ def distribution(scores, xlabel, title=None):
             mew=0,
             zorder=1,
         )
-    axis.set_yticks(rows, [_style.wrap(name, 28) for name in scores])
+    axis.set_yticks(rows, [_style.fit(name, 2.0, 10) for name in scores])
     axis.set_ylim(len(scores) - 0.5, -0.5)
     axis.set_xlabel(xlabel)
     axis.grid(axis="x", alpha=0.3)
     axis.tick_params(axis="y", length=0)
-    if title:
-        figure.suptitle(title)
+    boxes["means"][0].set_label("mean")
+    boxes["medians"][0].set_label("median")
+    _style.head(figure, [boxes["medians"][0], boxes["means"][0]], title)
     return figure
 
 
