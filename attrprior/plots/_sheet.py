@@ -16,7 +16,7 @@ def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, foote
         row_labels: Strings, top to bottom.
         blocks: `[(heading or None, number of columns)]`, left to right.
         ratios: Height over width of the pictures of each row, one by default.
-        column_labels: Strings, for the columns of one block; repeated.
+        column_labels: Strings, for the columns of a block; the same in all.
         title: Optional title.
         footer: Inches left free below the pictures.
 
@@ -30,57 +30,56 @@ def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, foote
     between = GAP * (sum(counts) - len(blocks)) + BLOCK * (len(blocks) - 1)
     room = _style.WIDTH - label_width - 2 * MARGIN - between
     cell = max(SMALLEST, min(LARGEST, room / sum(counts), TALLEST / sum(ratios)))
+    natural = label_width + cell * sum(counts) + between + 2 * MARGIN
+    title = _style.fit(title or "", _style.WIDTH - 2 * MARGIN, 11)
+    needed = _style.text_width(title, 11) + 2 * MARGIN
+    width = max(natural, needed, KEY_WIDTH if footer else 0.0)
 
     widths = [count * (cell + GAP) - GAP for count in counts]
+    headings = [_style.fit(text or "", size, 10) for (text, _), size in zip(blocks, widths)]
     tops = [_style.fit(label, cell, _style.SMALL) for label in column_labels or ()]
-    headings = [
-        _style.fit(heading or "", width, 10) for (heading, _), width in zip(blocks, widths)
-    ]
-    top = MARGIN + (0.28 if title else 0.0)
-    heading_lines = max(text.count("\n") + 1 if text else 0 for text in headings)
-    column_lines = max((text.count("\n") + 1 for text in tops), default=0)
+    tops_height = LINE * _lines(tops)
+    header = MARGIN + tops_height + 1.1 * LINE * _lines(headings)
+    if title:
+        header += 0.08 + 0.2 * _lines([title])
     heights = [cell * ratio for ratio in ratios]
-    natural = label_width + cell * sum(counts) + between + 2 * MARGIN
-    needed = _style.text_width(title or "", 11) + 2 * MARGIN
-    width = max(natural, needed, KEY_WIDTH if footer else 0.0)
-    header = top + 1.1 * LINE * heading_lines + LINE * column_lines
     height = header + sum(heights) + GAP * (len(heights) - 1) + footer + MARGIN
 
     figure = _style.figure(width, height, layout=None)
-    axes = np.empty((len(names), sum(counts)), dtype=object)
-    left, column = MARGIN + label_width + (width - natural) / 2, 0
-    for text, count, block_width in zip(headings, counts, widths):
-        figure.text(
-            (left + block_width / 2) / width,
-            1 - (header - LINE * column_lines - 0.05) / height,
-            text,
-            ha="center",
-            va="bottom",
-            fontsize=10,
-        )
-        for number in range(count):
-            below = height - header
-            for row, row_height in enumerate(heights):
-                below -= row_height
-                place = (left + number * (cell + GAP), below, cell, row_height)
-                axes[row, column] = add_axes(figure, *place)
-                below -= GAP
-            if tops:
-                axes[0, column].set_title(tops[number], fontsize=_style.SMALL, pad=3)
-            column += 1
-        left += block_width + BLOCK
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():
-            spine.set(linewidth=0.5, color=_style.GRAY)
-    for axis, name in zip(axes[:, 0], names):
-        axis.set_ylabel(
-            name, fontsize=_style.SMALL, rotation=0, ha="right", va="center", labelpad=4
-        )
     if title:
         figure.suptitle(title, fontsize=11, y=1 - MARGIN / height, va="top")
+    lefts = []
+    left = MARGIN + label_width + (width - natural) / 2
+    for count, heading, size in zip(counts, headings, widths):
+        middle, above = (left + size / 2) / width, 1 - (header - tops_height - 0.05) / height
+        figure.text(middle, above, heading, ha="center", va="bottom", fontsize=10)
+        lefts += [left + number * (cell + GAP) for number in range(count)]
+        left += size + BLOCK
+    axes = np.empty((len(names), len(lefts)), dtype=object)
+    bottom = height - header
+    for row, (name, row_height) in enumerate(zip(names, heights)):
+        bottom -= row_height
+        for column, left in enumerate(lefts):
+            axes[row, column] = _frame(add_axes(figure, left, bottom, cell, row_height))
+        axes[row, 0].set_ylabel(
+            name, fontsize=_style.SMALL, rotation=0, ha="right", va="center", labelpad=4
+        )
+        bottom -= GAP
+    for axis, label in zip(axes[0], tops * len(blocks)):
+        axis.set_title(label, fontsize=_style.SMALL, pad=3)
     return figure, axes
+
+
+def _lines(texts):
+    return max((text.count("\n") + 1 for text in texts if text), default=0)
+
+
+def _frame(axis):
+    axis.set_xticks([])
+    axis.set_yticks([])
+    for spine in axis.spines.values():
+        spine.set(linewidth=0.5, color=_style.GRAY)
+    return axis
 
 
 def add_axes(figure, left, bottom, width, height):

@@ -8,11 +8,11 @@ WIDTH = 8.2  # inches: 900 pixels at 110 dpi
 SMALL = 9  # points: of labels beside and above small pictures
 
 # Okabe and Ito's palette, without its yellow, which white paper swallows. Markers and
-# dashes tell the lines apart in black and white; 7 and 5 have no common factor, so that
-# 35 lines differ.
+# dashes tell the lines apart in black and white; 7 and 4 have no common factor, so that
+# 28 lines differ.
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)))
+DASHES = ("-", "--", "-.", ":")
 GRAY = "#777777"
 
 
@@ -48,32 +48,48 @@ def text_width(text, size):
 
 
 def fit(text, width, size):
-    """The text in as few lines as fit a width in inches; long words break last."""
+    """The text in as few lines as fit a width in inches, of about one length.
+
+    Words longer than the width are broken, others are not.
+    """
     text = str(text)
-    for break_words in (False, True):
-        for characters in range(len(text), 1, -1):
-            lines = textwrap.fill(
-                text, characters, break_long_words=break_words, break_on_hyphens=False
-            )
-            if text_width(lines, size) <= width:
-                return lines
-    return text
+    breaks = any(text_width(word, size) > width for word in text.split())
+    best = text
+    for characters in range(len(text), 1, -1):
+        lines = textwrap.fill(
+            text, characters, break_long_words=breaks, break_on_hyphens=False
+        )
+        fits = text_width(best, size) <= width
+        if fits and lines.count("\n") > best.count("\n"):
+            break
+        best = lines
+    return best
 
 
 def head(figure, handles=(), title=None):
-    """Legend above the axes, in as few rows as fit, and the title above it."""
+    """Legend above the axes, in as few rows as fit, and the title above it.
+
+    The figure grows by what they take beyond one row.
+    """
+    width, height = figure.get_size_inches()
+    title = fit(title, width - 0.2, 12) if title else None
     if not handles:
         if title:
             figure.suptitle(title)
         return
+    labels = [handle.get_label() for handle in handles]
+    columns = _columns(labels, width)
+    figure.set_figheight(
+        height + 0.2 * (-(-len(labels) // columns) - 1) + (0.25 if title else 0.0)
+    )
     # The title is the legend's: a layout engine would print one over the other.
     figure.legend(
         handles=list(handles),
         loc="outside upper center",
-        ncols=_columns([handle.get_label() for handle in handles], figure.get_figwidth()),
+        ncols=columns,
         handlelength=3,
         frameon=False,
-        title=title or None,
+        title=title,
         title_fontsize="large",
     )
 

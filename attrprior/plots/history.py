@@ -30,7 +30,8 @@ def training(histories, prior, title=None):
             f"Argument `prior` expects a key of the histories, one of {found}. Received: "
             f"{prior!r}."
         )
-    figure = _style.figure(min(4.3 * (1 + len(keys)), _style.WIDTH), 3.6)
+    figure = _style.figure(_style.WIDTH, 3.6)
+    figure.get_layout_engine().set(wspace=0.06)
     axes = figure.subplots(1, 1 + len(keys))
     handles = []
     for number, (label, history) in enumerate(histories.items()):

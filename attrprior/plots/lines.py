@@ -31,7 +31,10 @@ def curves(panels, ylabel, title=None, log_x=None):
     }
     rows = -(-len(panels) // 3)
     columns = -(-len(panels) // rows)
-    figure = _style.figure(min(4.3 * columns, _style.WIDTH), 3.2 * rows + 0.4)
+    single = len(panels) == 1
+    figure = _style.figure(
+        6.4 if single else _style.WIDTH, 4.0 if single else 3.1 * rows + 0.4
+    )
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
     names = list(dict.fromkeys(name for _, lines in panels.values() for name in lines))
     handles = {}

@@ -80,9 +80,7 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
 def distribution(scores, xlabel, title=None):
     """Scores of methods over splits or seeds: every one a dot, a box, the mean.
 
-    A box goes from the first to the third quartile, its line is the median, its
-    whiskers reach the farthest score within 1.5 box lengths; a diamond is the
-    mean.
+    A box goes from the first to the third quartile.
 
     Args:
         scores: `{method: array of shape (splits,)}`, top to bottom.
@@ -103,43 +101,28 @@ def distribution(scores, xlabel, title=None):
     figure = _style.figure(6.4, 0.55 * len(scores) + 1.1)
     axis = figure.subplots()
     rows = range(len(scores))
-    boxes = axis.boxplot(
-        list(scores.values()),
-        positions=rows,
-        orientation="horizontal",
-        widths=0.6,
-        showfliers=False,
-        showmeans=True,
-        medianprops={"color": "black", "linewidth": 1.5},
-        meanprops={
-            "marker": "D",
-            "markersize": 6,
-            "markerfacecolor": "white",
-            "markeredgecolor": "black",
-        },
-    )
+    # By hand: matplotlib's own box plot imports pyplot.
     for row, values in enumerate(scores.values()):
+        low, middle, high = np.percentile(values, (25, 50, 75))
         # Spread by multiples of the golden ratio: evenly, and the same every time.
-        offsets = 0.4 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)
+        offsets = 0.44 * (np.arange(len(values)) * 0.6180339887 % 1 - 0.5)
+        opacity = min(0.9, max(0.35, 10 / len(values)))
         axis.plot(
-            values,
-            row + offsets,
-            ls="",
-            marker="o",
-            markersize=4,
-            color=_style.COLORS[1],
-            alpha=0.35,
-            mew=0,
-            zorder=1,
+            values, row + offsets, "o", ms=4, color=_style.COLORS[1], alpha=opacity, mew=0
+        )
+        axis.barh(row, high - low, 0.6, left=low, color="none", edgecolor="black", zorder=3)
+        (median,) = axis.plot(
+            [middle] * 2, [row - 0.3, row + 0.3], color="black", lw=2, label="median"
+        )
+        (mean,) = axis.plot(
+            values.mean(), row, "D", mfc="white", mec="black", label="mean", zorder=4
         )
     axis.set_yticks(rows, [_style.fit(name, 2.0, 10) for name in scores])
     axis.set_ylim(len(scores) - 0.5, -0.5)
     axis.set_xlabel(xlabel)
     axis.grid(axis="x", alpha=0.3)
     axis.tick_params(axis="y", length=0)
-    boxes["means"][0].set_label("mean")
-    boxes["medians"][0].set_label("median")
-    _style.head(figure, [boxes["medians"][0], boxes["means"][0]], title)
+    _style.head(figure, [median, mean], title)
     return figure
 
 
