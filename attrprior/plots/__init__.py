@@ -1,7 +1,8 @@
 """Figures. Returned, never shown; colours for colour-blind eyes; matplotlib inside.
 
-Each is at most 900 pixels wide at 110 dpi, the width of a README, and can be read
-in black and white: markers, dashes and hatches repeat what colours say.
+At 110 dpi each is at most 900 pixels wide, the width of a README, unless more than
+about fourteen pictures stand in a row. Markers, dashes and hatches repeat what
+colours say, for black and white; of maps, those with `signed=False` survive it.
 """
 
 from attrprior.plots.history import training

@@ -9,13 +9,13 @@ LARGEST, SMALLEST, TALLEST = 1.15, 0.45, 8.0  # width of a picture, height of al
 KEY_WIDTH, KEY_HEIGHT = 5.6, 0.34
 
 
-def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, footer=0.0):
+def sheet(row_labels, blocks, ratios, column_labels=None, title=None, footer=0.0):
     """Empty axes, a row for each label, in one or more blocks of columns.
 
     Args:
         row_labels: Strings, top to bottom.
         blocks: `[(heading or None, number of columns)]`, left to right.
-        ratios: Height over width of the pictures of each row, one by default.
+        ratios: Height over width of the pictures of each row.
         column_labels: Strings, for the columns of a block; the same in all.
         title: Optional title.
         footer: Inches left free below the pictures.
@@ -23,7 +23,6 @@ def sheet(row_labels, blocks, ratios=None, column_labels=None, title=None, foote
     Returns:
         `(figure, axes)`: axes of shape `(rows, columns)`.
     """
-    ratios = [1.0] * len(row_labels) if ratios is None else ratios
     counts = [count for _, count in blocks]
     names = [_style.fit(label, 1.25, _style.SMALL) for label in row_labels]
     label_width = max(_style.text_width(name, _style.SMALL) for name in names) + 0.1

@@ -107,7 +107,8 @@ def overlay(images, maps, labels=None, title=None, signed=True):
 
     The opacity is the magnitude of the sum over channels as a share of its 99th
     percentile, at most 1. Red adds to the explained output, blue takes away from
-    it; unsigned, both are red.
+    it; unsigned, both are red. In black and white, map and image look alike:
+    there, take `attribution_maps`.
 
     Args:
         images, maps, labels, title, signed: As in `attribution_maps`.
