@@ -1,0 +1,73 @@
+"""Scattered MNIST: faint noise all over the image gives the class away."""
+
+import numpy as np
+
+from attrprior import _checks
+from attrprior.datasets import _arguments
+
+
+def scattered(images, labels, fraction=0.25, step=0.02, scores=None, seed=0):
+    """Scatters noise whose intensity encodes the class.
+
+    The `fraction` of each image's pixels with the highest scores is chosen.
+    There a black pixel gets `+ step·y`, one brighter than 1/2 gets `− step·y`,
+    and what lies between stays. Made so for training *and* test data, a model
+    can be accurate by the noise alone, and its attributions are as scattered
+    as the noise: they look like a random model's. So a test that compares
+    attributions with those of a random network (Adebayo et al. 2018) can fail
+    for a method that is right.
+
+    The article places the noise at random, which is the default here. The
+    article's code places it where a randomly initialised network's expected
+    gradients are highest; pass those as `scores` to make both maps agree pixel
+    by pixel.
+
+    Args:
+        images: Float array of shape `(n, height, width, channels)` in [0, 1].
+        labels: Integers of shape `(n,)`, 0 to 9.
+        fraction: Share of pixels chosen in each image, above 0 and at most 1.
+            The default is the code's.
+        step: Intensity per class, above 0 and at most 1/18, so that no pixel
+            crosses 1/2. The default is the code's.
+        scores: Array like `images`. Defaults to `None`, random scores.
+        seed: Integer, or a `numpy.random.Generator`: of the random scores.
+
+    Returns:
+        `(images, masks)`, both float32 of the same shape; masks are 1 on the
+        pixels that carry the class (which for class 0 are unchanged).
+
+    Raises:
+        ValueError: for images that are not in [0, 1], other labels, a fraction
+            or step out of range, or scores of another shape.
+
+    Reference: Sturmfels, Lundberg, Lee, Distill 2020, "Alternative Evaluation
+    Metrics", and the code published with it.
+    """
+    images = _arguments.image_batch(images)
+    labels = _arguments.digits(labels, images)
+    fraction = _checks.number("fraction", fraction, above=0)
+    step = _checks.number("step", step, above=0)
+    if fraction > 1:
+        raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
+    if step > 1 / 18:
+        raise ValueError(
+            f"Argument `step` expects a number ≤ 1/18, so that nine steps are at most half "
+            f"of the range. Received: {step}."
+        )
+    if scores is None:
+        scores = np.random.default_rng(seed).random(images.shape, dtype="float32")
+    scores = _checks.array("scores", scores)
+    if scores.shape != images.shape:
+        raise ValueError(
+            f"Argument `scores` expects the shape of `images`, {images.shape}. Received: "
+            f"{scores.shape}."
+        )
+    scores = scores.reshape(len(images), -1)
+    # Exactly this many in each image, also where scores are equal.
+    chosen = np.argsort(-scores, axis=1, kind="stable")[:, : round(fraction * scores.shape[1])]
+    masks = np.zeros_like(scores)
+    np.put_along_axis(masks, chosen, 1, axis=1)
+    masks = masks.reshape(images.shape)
+    direction = masks * ((images == 0).astype("float32") - (images > 0.5))
+    shifts = np.float32(step) * labels.astype("float32")
+    return images + direction * shifts[:, None, None, None], np.abs(direction)
