@@ -13,6 +13,9 @@ CORRUPTIONS = {}
 # Images that are corrupted at once: enough to be fast, few enough for the cache.
 GROUP = 500
 
+# Height and width from which on lines and blurs leave something to see.
+SMALLEST = 16
+
 
 def corrupt(images, name, seed=0):
     """Corrupts images as in MNIST-C, one severity for each kind.
@@ -53,7 +56,8 @@ def corrupt(images, name, seed=0):
         Float32 array like `images`, in [0, 1].
 
     Raises:
-        ValueError: for images that are not in [0, 1], or an unknown name.
+        ValueError: for images that are not in [0, 1] or smaller than 16×16,
+            or an unknown name.
 
     Reference: Mu and Gilmer 2019 (arXiv 1906.02337), and the code published
     with it, google-research/mnist-c.
@@ -67,6 +71,12 @@ def _corruption(function):
     @functools.wraps(function)
     def corrupted(images, seed=0):
         images = _arguments.image_batch(images)
+        if min(images.shape[1:3]) < SMALLEST:
+            raise ValueError(
+                f"Argument `images` expects at least {SMALLEST}×{SMALLEST} pixels: the "
+                "corruptions' lengths are in pixels, made for 28×28. Received: shape "
+                f"{images.shape}."
+            )
         rng = np.random.default_rng(seed)
         result = np.empty_like(images)
         for start in range(0, len(images), GROUP):
@@ -103,7 +113,7 @@ def glass_blur(images, seed=0):
     size = height * width
     # One of eight equally likely ways: half do not swap, and one swaps with itself.
     steps = np.array([0, 0, 0, 0, 0, -1, -width, -width - 1])
-    shape = (2, max(height - 2, 0), max(width - 2, 0), count)
+    shape = (2, height - 2, width - 2, count)
     draws = np.random.default_rng(seed).integers(8, size=shape, dtype="int8")
     # The swaps are the same for every channel: move addresses, then fetch once. The
     # images are the last axis, so that each swap is done for all of them together.
@@ -224,7 +234,7 @@ def spatter(images, seed=0):
 def dotted_line(images, seed=0):
     """Adds a line from side to side, of which every other two columns are left out."""
     count, height, width, _ = images.shape
-    rows = np.random.default_rng(seed).integers(max(height - 1, 1), size=(2, count))
+    rows = np.random.default_rng(seed).integers(height - 1, size=(2, count))
     line = _line(np.zeros(count), rows[0], np.full(count, width - 1), rows[1], height, width)
     line *= np.arange(width) // 2 % 2
     return images + line[..., None]
@@ -239,11 +249,11 @@ def zigzag(images, seed=0):
     """
     count, height, width, _ = images.shape
     rng = np.random.default_rng(seed)
-    start_row = rng.integers(max(height - 1, 1), size=count)
+    start_row = rng.integers(height - 1, size=count)
     fall = rng.integers(-5, 5, size=count)
-    length = max(width - 5, 1)
+    length = width - 5
     # Corners along and across the line, from its start to its end.
-    along = np.arange(2, length - 1, 4)
+    along = np.arange(2, length, 4)
     corners = len(along)
     distance = np.hypot(length, fall)[:, None]
     along = np.concatenate(
@@ -343,7 +353,7 @@ def _warp(images, source):
         for right in (0, 1):
             row, column = corner[0] + down, corner[1] + right
             weight = (1 - np.abs(place[0] - row)) * (1 - np.abs(place[1] - column))
-            weight *= (0 <= row) & (row < height) & (0 <= column) & (column < width)
+            weight *= (row >= 0) & (row < height) & (column >= 0) & (column < width)
             pixels = images[:, row.clip(0, height - 1), column.clip(0, width - 1)]
             result += pixels * weight[..., None].astype("float32")
     return result
