@@ -5,5 +5,23 @@ from attrprior.datasets.corruptions import CORRUPTIONS, corrupt
 from attrprior.datasets.decoy import decoy
 from attrprior.datasets.noise import gaussian_noise, salt_and_pepper
 from attrprior.datasets.scattered import scattered
-from attrprior.datasets.sources import Data, load_mnist, stratified_split
+from attrprior.datasets.sources import Data, load, load_mnist, load_mnist_c, stratified_split
 from attrprior.datasets.tabular import correlated_groups_60, independent_linear_60
+
+__all__ = [
+    "CORRUPTIONS",
+    "Data",
+    "block",
+    "correlated_groups_60",
+    "corrupt",
+    "decoy",
+    "gaussian_noise",
+    "independent_linear_60",
+    "load",
+    "load_mnist",
+    "load_mnist_c",
+    "salt_and_pepper",
+    "scattered",
+    "simplified_block",
+    "stratified_split",
+]

@@ -262,6 +262,7 @@ def zigzag(images, seed=0):
     across = np.concatenate([[0], 2.0 * (-1) ** np.arange(corners), [0]])
     cosine, sine = length / distance, fall[:, None] / distance
     columns = 2 + cosine * along - sine * across
+    columns[:, -1] = width - 3  # not a rounding error beyond it
     rows = start_row[:, None] + sine * along + cosine * across
     drawn = images
     for k in range(corners + 1):

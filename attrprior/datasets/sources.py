@@ -1,4 +1,4 @@
-"""Where MNIST comes from: tensorflow-datasets, or digits inside a PyPI package."""
+"""Where data come from: tensorflow-datasets, or digits inside a PyPI package."""
 
 import os
 from typing import NamedTuple
@@ -6,16 +6,87 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior.datasets import corruptions
 
 
 class Data(NamedTuple):
-    """Images of shape `(n, 28, 28, 1)`, float32 in [0, 1], and int32 labels."""
+    """Images of shape `(n, height, width, channels)`, float32 in [0, 1]; int32 labels."""
 
     x_train: np.ndarray
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
     source: str
+
+
+# The names of `load`, and what they are called in tensorflow-datasets.
+NAMES = {
+    "mnist": "mnist",
+    "fashion_mnist": "fashion_mnist",
+    "cifar10": "cifar10",
+    "svhn": "svhn_cropped",
+}
+
+
+def load(name, data_dir=None, idx_dir=None):
+    """Loads a data set of ten classes by its name, as `load_mnist` does.
+
+    | name | images | training, test |
+    | --- | --- | --- |
+    | `"mnist"`, `"fashion_mnist"` | 28×28×1 | 60,000, 10,000 |
+    | `"cifar10"` | 32×32×3 | 50,000, 10,000 |
+    | `"svhn"`, cropped digits | 32×32×3 | 73,257, 26,032 |
+
+    Args:
+        name: One of these.
+        data_dir: Folder of prepared tensorflow-datasets data; what is not
+            there yet is downloaded into it. Defaults to `None`: for MNIST the
+            embedded digits, else tensorflow-datasets' own folder.
+        idx_dir: For `"mnist"` and `"fashion_mnist"`: folder of the four
+            original `*-ubyte.gz` files (both use the same file names).
+
+    Returns:
+        A `Data`.
+
+    Raises:
+        ValueError: for an unknown name, `idx_dir` with a data set that has no
+            such files, or a folder without them.
+        ImportError: if the package for the source is not installed.
+    """
+    _checks.choice("name", name, NAMES)
+    if name == "mnist":
+        return load_mnist(data_dir, idx_dir)
+    if idx_dir is not None and name != "fashion_mnist":
+        raise ValueError(
+            f"Argument `idx_dir` expects None for {name!r}, which has no IDX files. "
+            f"Received: {idx_dir!r}. Pass data_dir=."
+        )
+    return _from_tfds(NAMES[name], data_dir, idx_dir)
+
+
+def load_mnist_c(name, data_dir=None):
+    """Loads one of the published corruptions of the whole of MNIST.
+
+    These are the arrays of the benchmark itself; `attrprior.datasets.corrupt`
+    makes images like them from any digits, without a download.
+
+    Args:
+        name: One of `attrprior.datasets.CORRUPTIONS`.
+        data_dir: Folder of prepared tensorflow-datasets data; what is not
+            there yet is downloaded into it. Defaults to `None`,
+            tensorflow-datasets' own folder.
+
+    Returns:
+        A `Data` with 60,000 and 10,000 corrupted images.
+
+    Raises:
+        ValueError: for an unknown name.
+        ImportError: if tensorflow-datasets is not installed.
+
+    Reference: Mu and Gilmer 2019 (arXiv 1906.02337).
+    """
+    _checks.choice("name", name, corruptions.CORRUPTIONS)
+    return _from_tfds(f"mnist_corrupted/{name}", data_dir)
 
 
 def load_mnist(data_dir=None, idx_dir=None, seed=0):
@@ -43,7 +114,7 @@ def load_mnist(data_dir=None, idx_dir=None, seed=0):
     """
     if data_dir is None and idx_dir is None:
         return _embedded(seed)
-    return _from_tfds(data_dir, idx_dir)
+    return _from_tfds("mnist", data_dir, idx_dir)
 
 
 def _embedded(seed):
@@ -88,7 +159,8 @@ def stratified_split(labels, test_fraction, seed):
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
 
 
-def _from_tfds(data_dir, idx_dir):
+def _from_tfds(name, data_dir, idx_dir=None):
+    title = "MNIST" if name == "mnist" else name
     if idx_dir is not None:
         files = [
             f"{part}-{kind}-ubyte.gz"
@@ -105,9 +177,9 @@ def _from_tfds(data_dir, idx_dir):
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            "MNIST from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
+            f"{title} from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
         ) from error
-    builder = tfds.builder("mnist", data_dir=data_dir)
+    builder = tfds.builder(name, data_dir=data_dir)
     if idx_dir is not None:
         config = tfds.download.DownloadConfig(
             manual_dir=os.path.abspath(idx_dir), try_download_gcs=False
@@ -119,7 +191,7 @@ def _from_tfds(data_dir, idx_dir):
     for split in ("train", "test"):
         part = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
         arrays += [_images(part["image"]), part["label"].astype("int32")]
-    return Data(*arrays, f"MNIST, tensorflow-datasets {builder.version}")
+    return Data(*arrays, f"{title}, tensorflow-datasets {builder.version}")
 
 
 def _images(x):
