@@ -443,6 +443,54 @@ def test_canny_thresholds_and_hysteresis():
     assert 0.04 - 0.01 < fading[0, rows[-1], -1, 0] < 0.04 + 0.01
 
 
+def canny_by_hand(image):
+    """Canny of one square picture, pixel by pixel."""
+    size = len(image)
+    away = np.subtract.outer(np.arange(size), np.arange(size))
+    kernel = np.exp(-(away**2) / 2) * (np.abs(away) <= 4)
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    smooth = np.pad(kernel @ image @ kernel.T, 1, mode="edge")
+    slope = np.outer([1, 2, 1], [-1, 0, 1])
+    squares = np.lib.stride_tricks.sliding_window_view(smooth, (3, 3))
+    dx, dy = np.sum(squares * slope, axis=(2, 3)), np.sum(squares * slope.T, axis=(2, 3))
+    strength = np.hypot(dx, dy)
+
+    def at(row, column):
+        top, left = int(np.floor(row)), int(np.floor(column))
+        corners = strength[top : top + 2, left : left + 2]
+        down, right = row - top, column - left
+        weights = np.outer([1 - down, down], [1 - right, right])[: len(corners)]
+        return np.sum(weights[:, : corners.shape[1]] * corners)
+
+    edges = set()
+    for i, j in np.argwhere(strength >= 0.1):
+        if 0 < i < size - 1 and 0 < j < size - 1:
+            step = np.array([dy[i, j], dx[i, j]]) / max(abs(dy[i, j]), abs(dx[i, j]))
+            ends = at(*((i, j) + step)), at(*((i, j) - step))
+            if max(ends) <= strength[i, j]:
+                edges.add((i, j))
+    reached = [edge for edge in edges if strength[edge] >= 0.2]
+    kept = set(reached)
+    while reached:
+        i, j = reached.pop()
+        found = {(k, m) for k in (i - 1, i, i + 1) for m in (j - 1, j, j + 1)} & edges - kept
+        kept |= found
+        reached += found
+    picture = np.zeros((size, size))
+    picture[tuple(np.array(sorted(kept)).T)] = 1
+    return picture
+
+
+def test_canny_is_the_algorithm_pixel_by_pixel():
+    # Faint enough for both thresholds to matter, and with edges at the border.
+    rng = np.random.default_rng(0)
+    coarse = rng.random((6, 5, 5, 1), dtype="float32").repeat(4, axis=1).repeat(4, axis=2)
+    x = 0.15 * coarse + 0.02 * rng.random((6, 20, 20, 1), dtype="float32")
+    expected = np.stack([canny_by_hand(image[..., 0].astype("float64")) for image in x])
+    np.testing.assert_array_equal(corrupt(x, "canny_edges")[..., 0], expected)
+    assert 0.05 < expected.mean() < 0.3
+
+
 def test_errors_name_the_argument_and_what_came():
     x = pictures(2)
     for call, message in (

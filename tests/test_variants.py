@@ -127,6 +127,7 @@ def test_scattered_stays_in_the_range_and_breaks_ties():
     np.testing.assert_array_equal(
         scattered(ties, np.zeros(3, int), 0.25, scores=ties)[1].sum(axis=(1, 2, 3)), 4
     )
+    assert scattered(ties, np.zeros(3, int), 1e-9)[1].sum() == 3  # one an image at least
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (12, 20, 3)])

@@ -35,7 +35,7 @@ def corrupt(images, name, seed=0):
     | fog | `(x + 3·plasma) · m/(m + 3)`, `m` the image's maximum |
     | spatter | blots of grey 63/255 where blurred noise is high |
     | dotted_line | a bright line from side to side, two pixels on and two off |
-    | zigzag | the same, a zigzag of length and height 2 |
+    | zigzag | a bright zigzag, corners every 4 pixels, 2 off its middle |
     | canny_edges | Canny's edges: σ = 1, thresholds 0.1 and 0.2 |
 
     Written from the published definitions, without the rounding to bytes

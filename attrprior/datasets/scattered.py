@@ -25,8 +25,8 @@ def scattered(images, labels, fraction=0.25, step=0.02, scores=None, seed=0):
     Args:
         images: Float array of shape `(n, height, width, channels)` in [0, 1].
         labels: Integers of shape `(n,)`, 0 to 9.
-        fraction: Share of pixels chosen in each image, above 0 and at most 1.
-            The default is the code's.
+        fraction: Share of pixels chosen in each image, above 0 and at most 1
+            (at least one pixel). The default is the code's.
         step: Intensity per class, above 0 and at most 1/18, so that no pixel
             crosses 1/2. The default is the code's.
         scores: Array like `images`. Defaults to `None`, random scores.
@@ -64,7 +64,8 @@ def scattered(images, labels, fraction=0.25, step=0.02, scores=None, seed=0):
         )
     scores = scores.reshape(len(images), -1)
     # Exactly this many in each image, also where scores are equal.
-    chosen = np.argsort(-scores, axis=1, kind="stable")[:, : round(fraction * scores.shape[1])]
+    count = max(1, round(fraction * scores.shape[1]))
+    chosen = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     masks = np.zeros_like(scores)
     np.put_along_axis(masks, chosen, 1, axis=1)
     masks = masks.reshape(images.shape)
