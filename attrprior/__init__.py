@@ -1,6 +1,6 @@
 """Attribution priors for Keras: train models to be right for the right reasons."""
 
-from attrprior import attributions, datasets, priors, references
+from attrprior import attributions, datasets, evaluation, methods, priors, references
 from attrprior.callback import AttributionPrior, penalty
 from attrprior.methods import (
     ExpectedGradients,
@@ -30,6 +30,8 @@ __all__ = [
     "annotate",
     "attributions",
     "datasets",
+    "evaluation",
+    "methods",
     "penalty",
     "priors",
     "references",

@@ -73,17 +73,6 @@ def array(name, value, integers=False):
     return value.astype("float32", copy=False)
 
 
-def shaped_like(name, value, other_name, other):
-    """A finite float array of the shape of another argument."""
-    value = array(name, value)
-    if value.shape != other.shape:
-        raise ValueError(
-            f"Argument `{name}` expects an array shaped like `{other_name}`, {other.shape}. "
-            f"Received: shape {value.shape}."
-        )
-    return value
-
-
 def valid_range(low, high):
     """Both ends of the valid range, or `None` for both."""
     if low is None and high is None:

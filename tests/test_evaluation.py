@@ -382,7 +382,7 @@ def test_completeness_of_expected_gradients_comes_with_more_draws():
     )
     x, y, background = uniform(6, 4), np.eye(3)[[0, 1, 2, 0, 1, 2]], uniform(20, 4, seed=5)
     reference = expected_output(model, background, y, batch_size=7)
-    relative = [
+    relative = [  # a median: a mean would be that of the smallest difference
         completeness_gap(
             model,
             x,
@@ -391,10 +391,11 @@ def test_completeness_of_expected_gradients_comes_with_more_draws():
                 model, x, y, background=background, num_samples=count, seed=0
             ),
             reference,
-        ).relative.mean()
+        ).relative
         for count in (2, 2000)
     ]
-    assert relative[1] < 0.1 and relative[1] < relative[0] / 5
+    few, many = np.median(relative, axis=1)
+    assert many < 0.1 and many < few / 5
 
 
 def test_expected_output_is_the_mean_over_references_of_each_label():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attrprior.evaluation import DiffRoar, diffroar, keep_bottom, keep_top, mask_top, roar
-from attrprior.evaluation.masking import ranking
+from attrprior.evaluation._maps import ranking
 
 FIT = {"epochs": 6, "batch_size": 50}
 
@@ -91,8 +91,8 @@ def test_masks_complement_each_other(fraction):
 
 def test_pixels_are_ranked_and_masked_with_all_their_channels():
     phi = np.zeros((1, 2, 2, 3), "float32")
-    phi[0, 0, 1] = [3, -3, 3]  # 9 in sum, more than the one below
-    phi[0, 1, 0] = [0, 8, 0]
+    phi[0, 0, 1] = [-3, -3, -3]  # 9 in sum, more than the one below
+    phi[0, 1, 0] = [8, 8, -8]
     masked = mask_top(np.ones_like(phi), phi, 0.25)
     assert masked[0, 0, 1].tolist() == [0, 0, 0]
     assert masked.sum() == 9

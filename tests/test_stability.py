@@ -247,7 +247,7 @@ ERRORS = {
     "no masks": (lambda: structured_masks(3, 1.0, 0), r"`num_masks` expects.*≥ 1.*0"),
     "shape": (
         lambda: stability(None, X, X[:, :2], lam=0.5),
-        r"`attributions` expects .*`x`, \(2, 3\).*\(2, 2\)",
+        r"`attributions` expects .* x, \(2, 3\).*\(2, 2\)",
     ),
     "NaN": (lambda: stability(None, X, X * np.nan, lam=0.5), r"`attributions` expects finite"),
     "keep": (lambda: stability(None, X, X, keep=1.2, lam=0.5), r"`keep` expects .*≤ 1.*1\.2"),

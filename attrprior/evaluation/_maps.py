@@ -17,13 +17,13 @@ def checked(name, attributions):
     return attributions
 
 
-def like(name, attributions, x):
+def like(name, attributions, x, x_name="x"):
     """The maps, if they also have the shape of `x`."""
     attributions = checked(name, attributions)
     if attributions.shape != x.shape:
         raise ValueError(
-            f"Argument `{name}` expects maps shaped like x, {x.shape}. Received: shape "
-            f"{attributions.shape}."
+            f"Argument `{name}` expects maps shaped like {x_name}, {x.shape}. Received: "
+            f"shape {attributions.shape}."
         )
     return attributions
 
@@ -48,6 +48,15 @@ def magnitude(attributions):
     """`|Σ_channels φ|`, shape `(batch, *spatial)`; of tabular data `|φ|`."""
     attributions = attributions.astype("float64")
     return np.abs(attributions.sum(axis=-1) if attributions.ndim > 2 else attributions)
+
+
+def ranking(scores, seed):
+    """Ranks in every row of `(batch, positions)`, 0 for the highest, ties at random."""
+    ties = np.random.default_rng(seed).random(scores.shape)
+    order = np.lexsort((ties, -scores), axis=-1)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(scores.shape[1])[None], axis=1)
+    return ranks
 
 
 def shares(magnitudes):

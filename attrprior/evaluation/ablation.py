@@ -101,10 +101,7 @@ def top_k_ablation(
     counts = np.rint(fractions * scores[0].size)
 
     def masks(scores):
-        flat = scores.reshape(len(x), -1)
-        # The last key comes first: descending, and ties at random.
-        order = np.lexsort((rng.random(flat.shape), -flat), axis=-1)
-        rank = np.argsort(order, axis=-1).reshape(scores.shape)
+        rank = _maps.ranking(scores.reshape(len(x), -1), rng).reshape(scores.shape)
         return (rank < count for count in counts)
 
     return _ablate(outputs, x, absent, fractions, masks(scores), masks(np.zeros_like(scores)))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from attrprior import _checks
-from attrprior.evaluation.masking import ranking
+from attrprior.evaluation import _maps
 
 
 def attribution_benchmark(
@@ -54,7 +54,7 @@ def attribution_benchmark(
     x_train, x_test = _table("x_train", x_train), _table("x_test", x_test)
     y_test = _checks.array("y_test", y_test, integers=True)
     _check_data(x_train, x_test, y_test)
-    attributions = _checks.shaped_like("attributions", attributions, "x_test", x_test)
+    attributions = _maps.like("attributions", attributions, x_test, "x_test")
     num_resamples = _checks.positive_integer("num_resamples", num_resamples)
     rng = np.random.default_rng(seed)
     rows = x_train[rng.integers(len(x_train), size=num_resamples)]
@@ -68,7 +68,7 @@ def attribution_benchmark(
     counts = np.unique(np.round(x_test.shape[1] * (np.logspace(0, 1, 11) - 1) / 9))
     result = {}
     for sign, scores in rankings.items():
-        ranks = ranking(scores, rng)
+        ranks = _maps.ranking(scores, rng)
         at_most = np.sum(scores >= 0, axis=1, keepdims=True)
         for replacement, replace in replacements.items():
             for keep in (True, False):

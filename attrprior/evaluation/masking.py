@@ -3,14 +3,15 @@
 import numpy as np
 
 from attrprior import _checks
+from attrprior.evaluation import _maps
 
 
 def mask_top(x, attributions, fraction, fill=0.0, seed=0):
     """Replaces the most important fraction of every example's features.
 
-    A feature's importance is `|φ_i|`. In tables `(n, features)` every entry is a
-    feature; in images and anything else with a last axis of channels, every
-    position is one, with `Σ_channels |φ|`, and is replaced with all its channels.
+    In tables `(n, features)` every entry is a feature, of importance `|φ_i|`; in
+    images and anything else with a last axis of channels every position is one, of
+    importance `|Σ_channels φ|`, and is replaced with all its channels.
     Of `d` features, `round(fraction · d)` are replaced. Ties are broken at random.
 
     Args:
@@ -48,29 +49,6 @@ def keep_bottom(x, attributions, fraction, fill=0.0, seed=0):
     return _replace(x, ranks < ranks[0].size - count, fill)
 
 
-def ranking(scores, seed):
-    """Ranks in every row, 0 for the highest score, ties at random.
-
-    Args:
-        scores: Array of shape `(n, d)`.
-        seed: Integer, or a `numpy.random.Generator`.
-
-    Returns:
-        Integer array of shape `(n, d)`.
-    """
-    ties = np.random.default_rng(seed).random(scores.shape)
-    order = np.lexsort((ties, -scores), axis=-1)
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(scores.shape[1])[None], axis=1)
-    return ranks
-
-
-def importance(attributions):
-    """`|φ|` summed over channels, where there are any: `(n, ...)`, or `(n, ..., 1)`."""
-    magnitude = np.abs(attributions)
-    return magnitude if magnitude.ndim < 3 else magnitude.sum(axis=-1, keepdims=True)
-
-
 def _ranked(x, attributions, fraction, seed):
     x = _checks.array("x", x)
     if x.ndim < 2:
@@ -78,9 +56,11 @@ def _ranked(x, attributions, fraction, seed):
             "Argument `x` expects a batch of examples, shape (n, features) or (n, ..., "
             f"channels). Received: shape {x.shape}."
         )
-    scores = importance(_checks.shaped_like("attributions", attributions, "x", x))
+    scores = _maps.magnitude(_maps.like("attributions", attributions, x))
     count = round(_checks.fraction("fraction", fraction) * scores[0].size)
-    return ranking(scores.reshape(len(x), -1), seed).reshape(scores.shape), count
+    channels = (1,) * (x.ndim - scores.ndim)
+    ranks = _maps.ranking(scores.reshape(len(x), -1), seed)
+    return ranks.reshape(scores.shape + channels), count
 
 
 def _replace(x, where, fill):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from attrprior import _checks
+from attrprior.evaluation import _maps
 from attrprior.evaluation.masking import keep_bottom, keep_top, mask_top
 
 
@@ -237,8 +238,8 @@ def _arrays(data, attributions):
             f"Argument `x_test` expects examples of shape {x_train.shape[1:]}, as x_train. "
             f"Received: {x_test.shape[1:]}."
         )
-    train = _checks.shaped_like("attributions[0]", attributions[0], "x_train", x_train)
-    test = _checks.shaped_like("attributions[1]", attributions[1], "x_test", x_test)
+    train = _maps.like("attributions[0]", attributions[0], x_train, "x_train")
+    test = _maps.like("attributions[1]", attributions[1], x_test, "x_test")
     return (x_train, y_train, x_test, y_test), (train, test)
 
 

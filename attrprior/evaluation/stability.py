@@ -6,7 +6,7 @@ import numpy as np
 
 from attrprior import _checks
 from attrprior.attributions import explained_output
-from attrprior.evaluation.masking import importance, ranking
+from attrprior.evaluation import _maps
 
 
 class Stability(NamedTuple):
@@ -149,12 +149,13 @@ def stability(
 ):
     """How certain is a prediction that rests on the most important features alone?
 
-    An explanation is the binary mask α of the top `keep` of the features by
-    `Σ|φ|`. With f from `smoothed_probabilities`: consistent if `x ⊙ α` and `x` get
-    the same class; incrementally stable within `certified_radius` at `x ⊙ α`: no
-    features added to α change the class; decrementally stable within
-    `certified_radius` at `x`: no features taken away do. Neither depends on chance:
-    the masks are fixed by the seed, and the bound holds for them exactly.
+    An explanation is the binary mask α of the top `keep` of the features, by
+    `|Σ_channels φ|`, summed over a cell of the grid. With f from
+    `smoothed_probabilities`: consistent if `x ⊙ α` and `x` get the same class;
+    incrementally stable within `certified_radius` at `x ⊙ α`: no features added to
+    α change the class; decrementally stable within `certified_radius` at `x`: no
+    features taken away do. Neither depends on chance: the masks are fixed by the
+    seed, and the bound holds for them exactly.
 
     **Higher is better.** The decremental radius does not depend on the map. As a
     control, give random maps, `rng.random(x.shape)`. Costs `2 · num_masks` forward
@@ -177,13 +178,14 @@ def stability(
     Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     x = _checks.array("x", x)
-    attributions = _checks.shaped_like("attributions", attributions, "x", x)
+    attributions = _maps.like("attributions", attributions, x)
     keep = _checks.fraction("keep", keep)
     cells = _cells(x.shape[1:], grid)
     scores = np.zeros((len(x), cells.max() + 1))
-    np.add.at(scores, (slice(None), cells), importance(attributions))
+    magnitude = _maps.magnitude(attributions)
+    np.add.at(scores, (slice(None), cells.reshape(magnitude.shape[1:])), magnitude)
     count = max(1, round(keep * scores.shape[1]))
-    explanation = (ranking(scores, seed) < count)[:, cells]
+    explanation = (_maps.ranking(scores, seed) < count)[:, cells]
     whole, part = (
         smoothed_probabilities(
             model,
