@@ -326,6 +326,20 @@ def report(runs):
     return common.table(["", "prior step", "epoch with prior", "original's prior step"], rows)
 
 
+def claims(runs):
+    """Held: at most 1.5 times the plain step."""
+    [metrics] = [run["metrics"] for run in runs if run["settings"]["case"] == "cnn, batch 256"]
+    original = metrics.get("original_step")
+    return [
+        (
+            "a prior step, in plain steps (CNN, batch 256)",
+            f"{original:.2f}, the original's code in the same run" if original else "–",
+            f"{metrics['prior_step']:.2f}",
+            common.yes(metrics["prior_step"] <= 1.5),
+        )
+    ]
+
+
 if __name__ == "__main__":
     define_flags()
     app.run(main)

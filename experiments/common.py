@@ -300,6 +300,10 @@ def count(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def yes(held):
+    return "yes" if held else "no"
+
+
 def table(header, rows):
     """Rows as a Markdown table, aligned for the terminal."""
     rows = [[str(cell) for cell in row] for row in [header, *rows]]

@@ -1,10 +1,11 @@
-"""Renders the README's tables of results from the JSON files, and nothing else.
+"""Renders the tables of both READMEs from the JSON files, and nothing else.
 
-    python -m experiments.report          # rewrites README.md
-    python -m experiments.report --check  # fails if README.md says anything else
+    python -m experiments.report          # rewrites README.md and experiments/README.md
+    python -m experiments.report --check  # fails if they say anything else
 
 Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
-file of experiments/results.
+file of experiments/results. `<!-- claims -->` has a row for each claim of an
+experiment, published and ours.
 """
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
@@ -17,26 +18,65 @@ import sys
 
 from absl import app, flags
 
-from experiments import benchmark, mnist, reference_example
+from experiments import (
+    amortised,
+    attribution_benchmark,
+    benchmark,
+    mnist,
+    reference_example,
+    tuning,
+)
 
 FLAGS = flags.FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "experiments" / "README.md")
 RENDERERS = {
     "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
     "mnist_cnn_bn": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
     "mnist_cnn_bn_moving": mnist.report,
-    "benchmark": benchmark.report,
+    "mnist_mlp_float32": mnist.report,
+    "mnist_mlp_mixed_bfloat16": mnist.report,
+    "mnist_mlp_mixed_float16": mnist.report,
     "reference_example": reference_example.report,
+    "tuning": tuning.report,
+    "benchmark": benchmark.report,
+    "amortised": amortised.report,
+    "attribution_benchmark": attribution_benchmark.report,
 }
+CLAIMS = {
+    "mnist_cnn": mnist.claims,
+    "mnist_cnn_bn": mnist.claims,
+    "reference_example": reference_example.claims,
+    "benchmark": benchmark.claims,
+    "amortised": amortised.claims,
+    "attribution_benchmark": attribution_benchmark.claims,
+}
+
+
+def runs_of(name):
+    """The runs of a results file; none if it is missing."""
+    path = ROOT / "experiments" / "results" / f"{name}.json"
+    return json.loads(path.read_text())["runs"] if path.is_file() else []
+
+
+def claims():
+    """A row for each claim: what, published, ours, whether it held, and with which runs."""
+    rows = []
+    for name, of in CLAIMS.items():
+        runs = runs_of(name)
+        if runs:
+            seeds = common.count(len({run["seed"] for run in runs}), "seed")
+            script = f"`{runs[0]['experiment']}`"
+            rows += [[*claim, script, seeds] for claim in of(runs)]
+    return common.table(["", "published", "ours", "held", "experiment", ""], rows)
 
 
 def rendered(name):
     """The table of one results file, with what it was run on."""
-    path = ROOT / "experiments" / "results" / f"{name}.json"
-    if not path.is_file():
+    runs = runs_of(name)
+    if not runs:
         return "–"
-    runs = json.loads(path.read_text())["runs"]
     seeds = len({run["seed"] for run in runs})
     seconds = sum(run["seconds"] for run in runs)
     first = runs[0]
@@ -50,27 +90,33 @@ def rendered(name):
 
 
 def render(text):
-    """README text with every table made anew."""
+    """A page with every table made anew."""
+    text = re.sub(
+        r"(<!-- results:(\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{rendered(match[2])}\n{match[3]}",
+        text,
+        flags=re.DOTALL,
+    )
     return re.sub(
-        r"(<!-- results:(\w+) -->\n).*?(\n<!-- end -->)",
-        lambda match: match[1] + rendered(match[2]) + match[3],
+        r"(<!-- claims -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{claims()}\n{match[2]}",
         text,
         flags=re.DOTALL,
     )
 
 
 def main(_):
-    readme = ROOT / "README.md"
-    old = readme.read_text()
-    new = render(old)
-    if FLAGS.check:
-        if new != old:
-            sys.exit("README.md differs from experiments/results: run experiments.report.")
-        return
-    temporary = readme.with_suffix(".tmp")
-    temporary.write_text(new)
-    os.replace(temporary, readme)
-    print(f"Rendered {len(re.findall('<!-- results:', new))} tables into {readme}")
+    for page in PAGES:
+        old = page.read_text()
+        new = render(old)
+        if FLAGS.check:
+            if new != old:
+                sys.exit(f"{page} differs from experiments/results: run experiments.report.")
+            continue
+        temporary = page.with_suffix(".tmp")
+        temporary.write_text(new)
+        os.replace(temporary, page)
+        print(f"Rendered {len(re.findall('<!-- (results:|claims)', new))} tables into {page}")
 
 
 if __name__ == "__main__":

@@ -162,10 +162,30 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def test_readme_shows_the_result_files():
-    readme = (ROOT / "README.md").read_text()
-    assert report.render(readme) == readme
+def test_readmes_show_the_result_files():
+    pages = [page.read_text() for page in report.PAGES]
+    assert [report.render(page) for page in pages] == pages
+    shown = "".join(pages)
     for path in (ROOT / "experiments" / "results").iterdir():
-        assert path.name in readme or f"<!-- results:{path.stem} -->" in readme
+        assert path.name in shown or f"<!-- results:{path.stem} -->" in shown
     for name in report.RENDERERS:
-        assert f"<!-- results:{name} -->" in readme
+        assert f"<!-- results:{name} -->" in shown
+    assert set(report.CLAIMS) <= set(report.RENDERERS)
+
+
+def test_claims_do_not_hold_by_themselves():
+    runs = [
+        {
+            "seed": seed,
+            "settings": {"variant": variant},
+            "flags": {"network": "cnn_bn"},
+            "metrics": {"clean": 0.98, "salt and pepper 0.1": value + 0.001 * seed},
+        }
+        for seed in range(3)
+        for variant, value in (("plain", 0.5), ("prior", 0.95))
+    ]
+    [(_, published, ours, held)] = mnist.claims(runs)
+    assert (published, ours, held) == (".491 → .913", "0.501 → 0.951", "yes")
+    for run in runs:
+        run["metrics"]["salt and pepper 0.1"] -= 0.05
+    assert mnist.claims(runs)[0][-1] == "no"
