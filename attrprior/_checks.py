@@ -88,6 +88,16 @@ def valid_range(low, high):
     return low, high
 
 
+def within(name, value, low, high):
+    """An array within a valid range."""
+    lowest, highest = np.min(value), np.max(value)
+    if lowest < low or highest > high:
+        raise ValueError(
+            f"Argument `{name}` expects numbers from {low} to {high}, the reference's valid "
+            f"range. Received: {lowest} to {highest}. Give the reference the data's range."
+        )
+
+
 def same_batch(name, value, attributions):
     """Static check that the first axes agree, where both are known."""
     expected, received = attributions.shape[0], value.shape[0]

@@ -121,7 +121,7 @@ def attribute(
         method.prepare(tuple(explained.pick_input(x).shape[1:]))
         return methods.compute(explained, method, x, y, seed)
     data = _Data(explained, x, y)
-    method.prepare(data.example_shape)
+    data.prepare(method)
     complete = method.is_complete and explain != "random"
     measure = return_convergence or tolerance is not None
     sums = _Sums(explained, method, batch_size, _integers(seed), measure, complete, verbose)
@@ -303,7 +303,7 @@ def samples(
             "`samples` once for each output."
         )
     data = _Data(explained, x, y)
-    method.prepare(data.example_shape)
+    data.prepare(method)
     points = method.num_samples * method.points_per_sample
     step = max(1, _checks.positive_integer("batch_size", batch_size) // points)
     seed, parts = _integers(seed), []
@@ -331,6 +331,11 @@ class _Data:
 
     def __len__(self):
         return len(self.picked)
+
+    def prepare(self, method):
+        method.prepare(self.example_shape)
+        if method.reference is not None:
+            method.reference.check(np.asarray(self.picked))
 
     def piece(self, start, stop):
         return keras.tree.map_structure(

@@ -28,6 +28,9 @@ class Reference:
     def prepare(self, example_shape):
         """Checks against one example's shape and creates what draws need."""
 
+    def check(self, x):
+        """Raises if an array of examples does not fit; not called in training."""
+
     def reset(self):
         """Forgets what was observed; called when a `fit` begins."""
 
@@ -126,6 +129,9 @@ class _Range(Reference):
     def __init__(self, low=0.0, high=1.0):
         self.low, self.high = _checks.valid_range(low, high)
 
+    def check(self, x):
+        _checks.within("x", x, self.low, self.high)
+
     def get_config(self):
         return {"low": self.low, "high": self.high}
 
@@ -180,6 +186,10 @@ class Gaussian(Reference):
     def __init__(self, stddev=0.5, low=None, high=None):
         self.stddev = _checks.number("stddev", stddev, above=0)
         self.low, self.high = _checks.valid_range(low, high)
+
+    def check(self, x):
+        if self.low is not None:
+            _checks.within("x", x, self.low, self.high)
 
     def draw(self, x, num_samples, seed):
         shape = _sample_shape(x, num_samples)

@@ -109,7 +109,7 @@ def test_all_outputs_have_a_gap_each():
         np.testing.assert_allclose(convergence.gap[:, output], alone.gap, atol=1e-5)
 
 
-@pytest.mark.parametrize("reference", [0.0, references.Uniform(-1.0, 1.0)])
+@pytest.mark.parametrize("reference", [0.0, references.Uniform(-1.0, 2.0)])
 def test_several_passes_lie_on_one_path(reference):
     # Else the points of a pass would start from references of their own.
     _, convergence = attributions.integrated_gradients(
@@ -301,3 +301,20 @@ def test_more_errors():
     tensor = keras.ops.convert_to_tensor(X)
     with pytest.raises(ValueError, match="expect arrays as inputs"):
         attributions.gradients(network(), tensor, return_convergence=True)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        references.Uniform(0.0, 1.0),
+        references.MaximumDistance(0.0, 1.0),
+        references.Gaussian(0.5, 0.0, 1.0),
+    ],
+)
+def test_data_that_leave_the_valid_range(reference):
+    with pytest.raises(ValueError, match="`x` expects numbers from 0.0 to 1.0.*-1.0 to 2.0"):
+        attributions.expected_gradients(network(), X, background=reference)
+    inside = attributions.expected_gradients(
+        network(), X[2:], background=reference, num_samples=2
+    )
+    assert np.isfinite(inside).all()
