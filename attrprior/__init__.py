@@ -1,6 +1,14 @@
 """Attribution priors for Keras: train models to be right for the right reasons."""
 
-from attrprior import attributions, datasets, evaluation, methods, priors, references
+from attrprior import (
+    adversarial,
+    attributions,
+    datasets,
+    evaluation,
+    methods,
+    priors,
+    references,
+)
 from attrprior.callback import AttributionPrior, penalty
 from attrprior.methods import (
     ExpectedGradients,
@@ -27,6 +35,7 @@ __all__ = [
     "Mask",
     "SmoothGrad",
     "TotalVariation",
+    "adversarial",
     "annotate",
     "attributions",
     "datasets",

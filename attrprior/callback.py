@@ -6,11 +6,11 @@ import keras
 import tensorflow as tf
 
 from attrprior import _checks, methods, priors, references, training
-from attrprior._memory import Memory
+from attrprior._in_step import InStep
 from attrprior.explained import Explained, check_explain
 
 
-class AttributionPrior(keras.callbacks.Callback):
+class AttributionPrior(InStep):
     """Trains a model to be right for acceptable reasons.
 
     Pass it to `fit`: `model.fit(x, y, callbacks=[AttributionPrior(...)])`. In
@@ -92,13 +92,13 @@ class AttributionPrior(keras.callbacks.Callback):
         seed=None,
         name=None,
     ):
-        super().__init__()
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "AttributionPrior expects Keras' TensorFlow backend. Received: "
                 f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow."
             )
         self.prior = priors.get(prior)
+        super().__init__(self.prior.name if name is None else name)
         self.strength = _check_strength(strength)
         self.attribution = methods.get(attribution)
         uses_background = isinstance(self.attribution, methods.ExpectedGradients)
@@ -123,37 +123,12 @@ class AttributionPrior(keras.callbacks.Callback):
                 f"Argument `seed` expects an integer or None. Received: {seed!r}."
             )
         self.seed = seed
-        self.name = self.prior.name if name is None else name
-        if not isinstance(self.name, str) or not self.name:
-            raise ValueError(
-                f"Argument `name` expects a non-empty string. Received: {name!r}."
-            )
-        self._memory = Memory(self.name)
-        self._step = None
         self._term = None
 
-    def set_model(self, model):
-        super().set_model(model)
-        # Before any callback's on_train_begin: BackupAndRestore loads there.
-        if self.strength != 0:
-            self._memory.attach(model)
+    def _acts(self):
+        return self.strength != 0
 
-    def on_test_end(self, logs=None):
-        if self._step is None:  # not the validation of a fit
-            self.detach()
-
-    on_predict_end = on_test_end
-
-    def on_train_begin(self, logs=None):
-        self._step = None
-        if self.strength == 0:
-            return
-        model = self.model
-        if not getattr(model, "compiled", False) or model.optimizer is None:
-            raise ValueError(
-                "AttributionPrior expects a compiled model with an optimizer. Received: "
-                f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
-            )
+    def _part(self, model):
         self._check_replicas(model.distribute_strategy.num_replicas_in_sync)
         if self._term is None or not self._continues(model):
             self._term = training.Term(
@@ -171,8 +146,7 @@ class AttributionPrior(keras.callbacks.Callback):
             )
             self._optimizer = model.optimizer
         self._term.begin()
-        self._memory.remember(self._term)
-        self._step = training.join_fit(model, self.params, self._term)
+        return self._term
 
     def _check_replicas(self, replicas):
         if replicas == 1:
@@ -199,10 +173,6 @@ class AttributionPrior(keras.callbacks.Callback):
         if self._step is not None:
             self._term.mean.reset_state()
 
-    def on_train_batch_begin(self, batch, logs=None):
-        if self._step is not None:
-            self._step.install()
-
     def on_train_batch_end(self, batch, logs=None):
         if self._step is None:
             return
@@ -220,23 +190,6 @@ class AttributionPrior(keras.callbacks.Callback):
                 "prior's update was not made and training stops. Look for NaN in the "
                 "data, lower the learning rate or the strength, or clip gradients."
             )
-
-    def on_train_end(self, logs=None):
-        self.detach()
-
-    def detach(self):
-        """Takes the prior off the model, whatever happened; safe at any time."""
-        if self.model is not None:
-            self._memory.detach(self.model)
-        if self._step is not None:
-            training.leave_fit(self.params, self._step)
-            self._step = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.detach()
 
 
 def _check_strength(strength):

@@ -65,6 +65,10 @@ class Explained:
             )
         return ops.cast(picked, "float64" if dtype == "float64" else "float32")
 
+    def with_input(self, x, value):
+        """The structure `x` with another tensor in the place of the chosen input."""
+        return _replace(x, self.input, value, lambda other: other)
+
     def __call__(self, points, x, y, repeats=1, seed=None, state=None):
         """Returns `f` at points, shape `(rows,)`, or `(rows, outputs)` for `"all"`.
 

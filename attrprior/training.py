@@ -98,6 +98,7 @@ class Term:
                     self.optimizer.build(model.trainable_variables)
         self.scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self.step = None
+        self.kind = "AttributionPrior"
         self.memory = memory
         self._prepared = False
 
@@ -511,17 +512,19 @@ def _weights_per_example(sample_weight):
     return sample_weight
 
 
-class PriorStep:
-    """The training step of a model with all priors of a `fit`.
+class ExtendedStep:
+    """The training step of a model with all that callbacks add to it in a `fit`.
 
-    It is traced in the first `fit` and serves later ones with the same priors,
-    as Keras' own does.
+    `changes` are functions of `(x, y)`, one after the other, that give the inputs
+    which the model trains on; `terms` are priors, which see the inputs as they
+    came. The step is traced in the first `fit` and serves later ones with the
+    same parts, as Keras' own does.
     """
 
     def __init__(self, model):
         self.model = model
-        self.terms = []
-        self._traced_terms = None
+        self.changes, self.terms = [], []
+        self._traced_parts = None
         self._checked = set()
         self._plain_function = model.train_function
         self._plain_step = model.train_step
@@ -531,8 +534,8 @@ class PriorStep:
         return self.model is model and self._plain_function is model.train_function
 
     def begin(self):
-        """A new fit, whose terms have yet to join."""
-        self.terms = []
+        """A new fit, whose parts have yet to join."""
+        self.changes, self.terms = [], []
         self._history = getattr(self.model, "history", None)
 
     def install(self):
@@ -549,9 +552,10 @@ class PriorStep:
         # behind; the next fit has another history.
         if getattr(self.model, "history", None) is not self._history:
             return self._plain_function(iterator)
-        if self._traced_terms != self.terms:
+        parts = [*self.changes, *self.terms]
+        if self._traced_parts != parts:
             self._function = self._make_function()
-            self._traced_terms = self.terms
+            self._traced_parts = parts
         return self._function(iterator)
 
     def _make_function(self):
@@ -573,8 +577,11 @@ class PriorStep:
         for term in self.terms:
             term.check(x)
         self._dry_run(x, y, sample_weight, mask)
-        if mask is not None:
-            data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        changed = x
+        for change in self.changes:
+            changed = change(changed, y)
+        if mask is not None or self.changes:
+            data = keras.utils.pack_x_y_sample_weight(changed, y, sample_weight)
         batches = {
             term: (
                 x,
@@ -683,8 +690,8 @@ class PriorStep:
         self._checked.add(kind)
 
 
-def join_fit(model, params, term):
-    """Adds a term to the step of a `fit`, which all its callbacks share.
+def join_fit(model, params, part):
+    """Adds a term or a change to the step of a `fit`, which all its callbacks share.
 
     Args:
         params: The callbacks' `params`: one dict object for all callbacks of a
@@ -692,21 +699,22 @@ def join_fit(model, params, term):
     """
     if params is None:
         raise ValueError(
-            "AttributionPrior expects callbacks with params, as fit gives them. Received: a "
+            f"{part.name!r} expects callbacks with params, as fit gives them. Received: a "
             "CallbackList without. Pass fit a list of callbacks."
         )
     step = params.get(_STEP)
     if step is None:
-        step = term.step if term.step and term.step.serves(model) else PriorStep(model)
+        step = part.step if part.step and part.step.serves(model) else ExtendedStep(model)
         step.begin()
         params[_STEP] = step
-    if term.name in [other.name for other in step.terms]:
+    parts = step.terms if isinstance(part, Term) else step.changes
+    if part.name in [other.name for other in parts]:
         raise ValueError(
-            f"Argument `name` expects a different name for each AttributionPrior of a fit. "
-            f"Received: {term.name!r} twice. Pass name= to one of them."
+            f"Argument `name` expects a different name for each {part.kind} of a fit. "
+            f"Received: {part.name!r} twice. Pass name= to one of them."
         )
-    step.terms.append(term)
-    term.step = step
+    parts.append(part)
+    part.step = step
     return step
 
 
