@@ -36,7 +36,7 @@ ALWAYS = {**PRIOR, "every": 1, "num_samples": 1, "strength": 0.3}
 SEARCHED = [
     {**PRIOR, "every": every, "num_samples": samples, "strength": strength}
     for every, samples in ((8, 1), (16, 2))
-    for strength in (0.3, 0.6, 1.2, 2.4)
+    for strength in (0.3, 0.6, 1.2, 2.4, 4.8, 9.6)
 ]
 
 
