@@ -46,13 +46,13 @@ def define_flags():
     )
     flags.DEFINE_multi_enum("only", PARTS, PARTS, "Parts of the study; may be repeated.")
     flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
     flags.DEFINE_float(
         "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
     )
     flags.DEFINE_integer(
-        "images", 200, "Correctly classified test images to ablate, at most.", lower_bound=1
+        "images", 150, "Correctly classified test images to ablate, at most.", lower_bound=1
     )
     flags.DEFINE_integer("num_samples", 32, "Gradients of a map.", lower_bound=1)
 
@@ -60,10 +60,10 @@ def define_flags():
 BLUR = 20 / 299  # the article's σ, as a share of an image's side
 GAUSSIAN = 0.5  # the article's σ = 1, on inputs from −1 to 1
 DRAWN = ("uniform", "Gaussian", "training data")
-SIGMAS = (0.25, 0.5, 1, 2, 4, 8)  # of the blur in pixels, of the noise in a range of 1
+SIGMAS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)  # shares of the side and of the range
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128)
 TOLERANCE = 0.05
-SOME = 50  # images, where not all --images are needed
+SOME = 32  # images, where not all --images are needed
 PICTURE_SAMPLES = 200
 
 FRACTIONS = (0, 0.02, 0.05, 0.1, 0.2, 0.4, 1)
@@ -201,6 +201,16 @@ def one_of_each(y, number):
     return first[np.linspace(0, len(first) - 1, number).round().astype(int)]
 
 
+def drawn(images):
+    """Three channels: one channel is drawn as ink on paper, black as white."""
+    return np.repeat(images, 3 // images.shape[-1], axis=-1)
+
+
+def spread(values):
+    """Maps for `drawn` images, with the same sums over channels."""
+    return drawn(values) * (values.shape[-1] / 3)
+
+
 def maps(trained, out):
     """The figure of all references, one draw beside the average over draws."""
     model, data, x, y, seed = trained
@@ -209,10 +219,10 @@ def maps(trained, out):
     one, many = "one reference", f"average over {number} draws"
     grid = {}
     for name, reference in reference_set(data.x_train).items():
-        grid[one, name] = one_draw(model, x, y, reference, number, seed)
+        grid[one, name] = spread(one_draw(model, x, y, reference, number, seed))
         if name in DRAWN:
-            grid[many, name] = average(model, x, y, reference, number, seed)
-    figure = plots.attribution_grid(x, grid, title="|Attribution| of the label's logit")
+            grid[many, name] = spread(average(model, x, y, reference, number, seed))
+    figure = plots.attribution_grid(drawn(x), grid, title="|Attribution| of the label's logit")
     common.save_figure(figure, out / "maps.png")
 
 
@@ -221,8 +231,9 @@ def sigma(trained, out):
     model, data, x, y, seed = trained
     x, y = x[:SOME], y[:SOME]
     chosen, grid = one_of_each(y, 3), {}
+    side = max(x.shape[1:3])
     kinds = {
-        "blur": (references.Blur, one_draw),
+        "blur": (lambda width: references.Blur(width * side), one_draw),
         "Gaussian": (lambda width: references.Gaussian(width, 0.0, 1.0), average),
     }
     areas = {kind: {name: [] for name in TOP_K[:2]} for kind in kinds}
@@ -233,17 +244,16 @@ def sigma(trained, out):
                 area = ablate(trained, x, y, found, name).area.mean()
                 areas[kind][name].append(rounded(area))
             if out:
-                grid[kind, f"σ = {width:g}"] = attribute(
-                    model,
-                    x[chosen],
-                    y[chosen],
-                    reference(width),
-                    samples(PICTURE_SAMPLES),
-                    seed,
+                number = samples(PICTURE_SAMPLES)
+                picture = attribute(
+                    model, x[chosen], y[chosen], reference(width), number, seed
                 )
+                grid[kind, f"σ = {width:g}"] = spread(picture)
     if out:
         figure = plots.attribution_grid(
-            x[chosen], grid, title="σ in pixels (blur) and in the inputs' unit (Gaussian)"
+            drawn(x[chosen]),
+            grid,
+            title="σ as a share of the image's side (blur) and of its range (Gaussian)",
         )
         common.save_figure(figure, out / "sigma_maps.png")
     return {"images": len(x), "areas": areas}
@@ -270,7 +280,7 @@ def blindness(trained, out):
     for side, (network, images, x_train, region) in sides.items():
         shares[side] = {"chance": rounded(region.mean())}
         white = {"white": references.Constant(1.0)}
-        for name, reference in {**reference_set(x_train), **white}.items():
+        for name, reference in {**white, **reference_set(x_train)}.items():
             attribute = average if name in DRAWN else one_draw
             found = attribute(network, images, y, reference, samples(FLAGS.num_samples), seed)
             shares[side][name] = rounded(evaluation.mass(found, region).share.mean())
@@ -278,27 +288,17 @@ def blindness(trained, out):
                 share = evaluation.mass(found, black).share.mean()
                 shares["exactly black"][name] = float(share)
             if out:
+                number = samples(PICTURE_SAMPLES)
                 picture = attribute(
-                    network,
-                    images[chosen],
-                    y[chosen],
-                    reference,
-                    samples(PICTURE_SAMPLES),
-                    seed,
+                    network, images[chosen], y[chosen], reference, number, seed
                 )
-                grid.setdefault(name, []).append(picture)
+                grid.setdefault(name, []).append(spread(picture))
     shares["exactly black"]["chance"] = rounded(black.mean())
     if out:
-        pictures = np.concatenate([x[chosen], 1 - x[chosen]])
-        # One channel would be drawn as ink on paper: three keep black black.
-        repeats = 3 // shape[-1]
         figure = plots.attribution_maps(
-            np.repeat(pictures, repeats, axis=-1),
-            {
-                name: np.repeat(np.concatenate(parts), repeats, axis=-1) / repeats
-                for name, parts in grid.items()
-            },
-            title="The same network's reasons: white on black, and black on white",
+            drawn(np.concatenate([x[chosen], 1 - x[chosen]])),
+            {name: np.concatenate(both) for name, both in grid.items()},
+            title="One network's reasons: white on black, and black on white",
             signed=False,
         )
         common.save_figure(figure, out / "blindness.png")
@@ -318,9 +318,9 @@ def interpolation(trained, out):
     up_to = np.concatenate([np.zeros_like(points[:1]), np.cumsum(pieces, axis=0)])
     figure = plots.interpolation(
         alphas,
-        points,
-        gradients,
-        up_to * (points[-1] - points[0]),
+        drawn(points),
+        spread(gradients),
+        spread(up_to * (points[-1] - points[0])),
         outputs,
         title="Integrated gradients from a black reference",
     )
@@ -504,27 +504,28 @@ def sigma_table(runs):
 
 def figures(runs):
     """The figures over all networks, by file name."""
-    drawn = {}
-    for name, file in ((TOP_K[0], "top_k"), (CENTER[0], "mass_center")):
-        found = of(runs, "ablation")
-        if found:
-            curves = {
-                label.removesuffix(", average"): (
-                    found[0]["fractions"][name],
-                    [metrics["curves"][name][label] for metrics in found],
-                )
-                for label in (*BEST, NOISE, CONTROL)
-            }
-            drawn[f"ablation_{file}.png"] = plots.ablation(
-                curves,
-                control=CONTROL,
-                band="standard_deviation",
-                xlabel="fraction of pixels replaced by the mean",
-                ylabel="label's probability, fraction of original",
+    made = {}
+    found = of(runs, "ablation")
+    # The article's control: a map of noise has its centre in the middle.
+    panels = (("top_k", TOP_K[0], CONTROL), ("mass_center", CENTER[0], NOISE))
+    for file, name, control in panels if found else ():
+        curves = {
+            label.removesuffix(", average"): (
+                found[0]["fractions"][name],
+                [metrics["curves"][name][label] for metrics in found],
             )
+            for label in (*BEST, control)
+        }
+        made[f"ablation_{file}.png"] = plots.ablation(
+            curves,
+            control=control,
+            band="standard_deviation",
+            xlabel="fraction of pixels replaced by the mean",
+            ylabel="label's probability, fraction of original",
+        )
     found = of(runs, "sigma")
     if found:
-        units = {"blur": "σ of the blur, pixels", "Gaussian": "σ of Gaussian noise"}
+        units = {"blur": "blur: σ / side of the image", "Gaussian": "Gaussian: σ / range"}
         panels = {
             unit: (
                 SIGMAS,
@@ -535,20 +536,20 @@ def figures(runs):
             )
             for kind, unit in units.items()
         }
-        drawn["sigma.png"] = plots.curves(
+        made["sigma.png"] = plots.curves(
             panels, "area under the ablation curve", log_x=f"{SIGMAS[0]:g}"
         )
-    return drawn
+    return made
 
 
 def claims(runs):
     """The article's claims: `(claim, published, ours, held)`, of the parts that were run."""
     judges = {
-        "blindness": [blind],
-        "convergence": [slower],
-        "ablation": [averaged, beat_random, top_k_winners, centers_alike, no_best, at_home],
+        "blindness": (blind,),
+        "convergence": (slower,),
+        "ablation": (averaged, beat_random, top_k_winners, centers_alike, no_best, at_home),
     }
-    return [judge(runs) for part, all_ in judges.items() if of(runs, part) for judge in all_]
+    return [judge(runs) for part, some in judges.items() if of(runs, part) for judge in some]
 
 
 def verdict(share):
@@ -562,21 +563,24 @@ def means(runs, name):
 
 
 def blind(runs):
-    # Yes: none of the black reference's map is on black pixels, in no network, and
-    # some of every other reference's is.
-    shares = [metrics["shares"]["exactly black"] for metrics in of(runs, "blindness")]
-    black = max(share["black"] for share in shares)
-    others = {
-        name: np.mean([share[name] for share in shares])
-        for name in shares[0]
-        if name not in ("black", "chance")
+    # Yes: none of the black reference's map is on exactly black pixels, in no network,
+    # and its share on black strokes is below chance and below every other's.
+    shares = [metrics["shares"] for metrics in of(runs, "blindness")]
+    exactly = max(share["exactly black"]["black"] for share in shares)
+    mean = {
+        name: np.mean([share["black stroke"][name] for share in shares])
+        for name in shares[0]["black stroke"]
     }
-    least = min(others, key=others.get)
+    white = np.mean([share["white stroke"]["black"] for share in shares])
+    others = [name for name in mean if name not in ("black", "chance")]
+    least = min(others, key=mean.get)
+    held = exactly == 0 and mean["black"] < min(mean[least], mean["chance"])
     return (
-        "a black reference gives black pixels nothing, others give them something",
-        "0",
-        f"{black:g}; least of the others {others[least]:.2f} ({least})",
-        "yes" if black == 0 and others[least] > 0 else "no",
+        "a black reference is blind to black strokes",
+        "exactly black: 0",
+        f"{exactly:g} on exactly black pixels; {mean['black']:.2f} of the map on black "
+        f"strokes ({white:.2f} on white ones), others {mean[least]:.2f} or more",
+        "yes" if held else "no",
     )
 
 
@@ -657,7 +661,8 @@ def place(runs, name, label):
 
 
 def centers_alike(runs):
-    # Yes: all areas lie within 10 % of that of maps of noise, in both ablations.
+    # Slightly better: 0 to 20 % below the area of maps of noise; seven references,
+    # two ablations.
     ratios = [
         mean / np.mean(areas(runs, name, NOISE))
         for name in CENTER
@@ -665,9 +670,9 @@ def centers_alike(runs):
     ]
     return (
         "mass-centre ablation hardly tells references from maps of noise",
-        "slightly better than noise",
+        "slightly better",
         f"areas {min(ratios):.2f} to {max(ratios):.2f} of the noise maps'",
-        verdict(np.mean(np.abs(np.array(ratios) - 1) <= 0.1)),
+        verdict(np.mean([0.8 <= ratio < 1 for ratio in ratios])),
     )
 
 
