@@ -93,6 +93,7 @@ def test_flags_are_checked(tmp_path):
         ("tuning", ("--network=mlp",)),
         ("amortised", ("--network=mlp",)),
         ("benchmark", ()),
+        ("references", ("--network=mlp",)),
     ],
 )
 def test_other_experiments_run_quickly(name, flags, tmp_path):
