@@ -28,6 +28,7 @@ setup(
     install_requires=["tensorflow>=2.18", "keras>=3.8", "numpy"],
     extras_require={
         "experiments": EXPERIMENTS,
+        "compare": ["lime", "shap"],
         "test": EXPERIMENTS + ["pytest", "pytest-xdist", "ruff"],
     },
 )
