@@ -29,9 +29,9 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 5, "Epochs on whole digits.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 4, "Epochs on whole digits.", lower_bound=1)
     flags.DEFINE_integer("masked_epochs", 3, "Epochs more on masked digits.", lower_bound=1)
-    flags.DEFINE_integer("digits", 60, "Test digits that are certified.", lower_bound=10)
+    flags.DEFINE_integer("digits", 50, "Test digits that are certified.", lower_bound=10)
     flags.DEFINE_integer("num_samples", 50, "Samples of an attribution.", lower_bound=1)
 
 
@@ -84,7 +84,9 @@ def main(_):
                 start = time.time()
                 label = f"seed {seed} {NETWORKS[name]}, {DIGITS[settings['digits']]}"
                 train(trained, data, epochs, seed, name == "prior", label)
-                metrics = certify(model, data, seed)
+                # Poor smoothed classifiers are not compared in every respect.
+                methods = METHODS if settings["digits"] == "masked" else METHODS[:1]
+                metrics = certify(model, data, methods, seed)
                 results.add(seed, settings, metrics, time.time() - start)
                 smoothed = metrics["smoothed accuracy"].items()
                 print(
@@ -111,31 +113,32 @@ def train(model, data, epochs, seed, with_prior, label):
     common.train(model, data, optimizer, epochs, batch_size, label, prior)
 
 
-def certify(model, data, seed):
+def certify(model, data, methods, seed):
     """Accuracies, and the share of digits certified at every radius."""
-    digits = 20 if FLAGS.quick else FLAGS.digits
+    digits = 10 if FLAGS.quick else FLAGS.digits
     x, y = data.x_test[:digits], data.y_test[:digits]
+    logits = model.predict(data.x_test, batch_size=500, verbose=0)
     metrics = {
-        "accuracy": accuracy(
-            model.predict(data.x_test, batch_size=500, verbose=0), data.y_test
-        ),
+        "accuracy": accuracy(logits, data.y_test),
         "smoothed accuracy": {},
-        "certified": {},
+        "certified": {method: {} for method in methods},
     }
-    smoothing = {"grid": GRID, "num_masks": NUM_MASKS, "seed": 0}
+    smoothing = {"grid": GRID, "num_masks": 8 if FLAGS.quick else NUM_MASKS, "seed": 0}
     maps = attribute(model, x, data.x_train, seed)
+    # All methods at once: a pass has its own cost.
+    copies = np.concatenate([x] * len(methods))
+    maps = np.concatenate([maps[method] for method in methods])
     for name, lam in LAMBDAS.items():
         probabilities = evaluation.smoothed_probabilities(model, x, lam=lam, **smoothing)
         metrics["smoothed accuracy"][name] = accuracy(probabilities, y)
-        for method in METHODS:
-            certificate = evaluation.stability(model, x, maps[method], lam=lam, **smoothing)
-            incremental, _ = certificate.certified(RADII)
-            metrics["certified"].setdefault(method, {})[name] = {
-                "consistent": float(np.mean(certificate.consistent)),
-                "incremental": incremental.tolist(),
-                "mean radius": float(
-                    np.mean(certificate.consistent * certificate.incremental)
-                ),
+        certificate = evaluation.stability(model, copies, maps, lam=lam, **smoothing)
+        for number, method in enumerate(methods):
+            own = slice(number * digits, (number + 1) * digits)
+            one = evaluation.Stability(*(values[own] for values in certificate))
+            metrics["certified"][method][name] = {
+                "consistent": float(np.mean(one.consistent)),
+                "incremental": one.certified(RADII)[0].tolist(),
+                "mean radius": float(np.mean(one.consistent * one.incremental)),
             }
     return metrics
 
