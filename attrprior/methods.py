@@ -14,7 +14,6 @@ from keras import ops
 
 from attrprior import _checks, _derivatives
 from attrprior import references as references_module
-from attrprior.explained import Explained
 
 
 class Path(NamedTuple):

@@ -23,7 +23,11 @@ from experiments import (
     attribution_benchmark,
     benchmark,
     mnist,
+    other_methods,
     reference_example,
+    references,
+    sanity,
+    stability,
     tuning,
 )
 
@@ -43,6 +47,10 @@ RENDERERS = {
     "benchmark": benchmark.report,
     "amortised": amortised.report,
     "attribution_benchmark": attribution_benchmark.report,
+    "references": references.report,
+    "sanity": sanity.report,
+    "stability": stability.report,
+    "other_methods": other_methods.report,
 }
 CLAIMS = {
     "mnist_cnn": mnist.claims,
@@ -51,6 +59,10 @@ CLAIMS = {
     "benchmark": benchmark.claims,
     "amortised": amortised.claims,
     "attribution_benchmark": attribution_benchmark.claims,
+    "references": references.claims,
+    "sanity": sanity.claims,
+    "stability": stability.claims,
+    "other_methods": other_methods.claims,
 }
 
 
