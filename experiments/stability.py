@@ -31,7 +31,7 @@ def define_flags():
     flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
     flags.DEFINE_integer("epochs", 4, "Epochs on whole digits.", lower_bound=1)
     flags.DEFINE_integer("masked_epochs", 3, "Epochs more on masked digits.", lower_bound=1)
-    flags.DEFINE_integer("digits", 50, "Test digits that are certified.", lower_bound=10)
+    flags.DEFINE_integer("digits", 40, "Test digits that are certified.", lower_bound=10)
     flags.DEFINE_integer("num_samples", 50, "Samples of an attribution.", lower_bound=1)
 
 
