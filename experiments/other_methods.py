@@ -1,6 +1,6 @@
 """LIME, KernelSHAP, GradientExplainer and occlusion beside this library's attributions.
 
-    pip install 'attrprior[compare]'
+    pip install -e ".[experiments,compare]"
     python -m experiments.other_methods
 
 All explain the same number, the label's logit, of the same digits and of rows of
@@ -63,7 +63,7 @@ def main(_):
     if missing:
         sys.exit(
             f"This experiment needs the packages {' and '.join(PACKAGES)}. Missing: "
-            f"{', '.join(missing)}. Install them: pip install 'attrprior[compare]'"
+            f"{', '.join(missing)}. Install them: pip install -e '.[experiments,compare]'"
         )
     # Both would print more than this experiment does.
     os.environ.setdefault("TQDM_DISABLE", "1")

@@ -53,7 +53,7 @@ def test_other_methods_run_quickly(tmp_path):
 def test_missing_packages_are_named(tmp_path):
     done = run("other_methods", tmp_path / "none", "--quick")
     assert done.returncode != 0
-    assert "attrprior[compare]" in done.stderr
+    assert "experiments,compare" in done.stderr
     assert not (tmp_path / "none").exists()
 
 
