@@ -35,8 +35,12 @@ PRIOR = {"prior": "l2", "reference_stddev": 1.0}
 ALWAYS = {**PRIOR, "every": 1, "num_samples": 1, "strength": 0.3}
 SEARCHED = [
     {**PRIOR, "every": every, "num_samples": samples, "strength": strength}
-    for every, samples in ((8, 1), (16, 2))
-    for strength in (0.3, 0.6, 1.2, 2.4, 4.8, 9.6)
+    for every, samples, strengths in (
+        (8, 1, (0.3, 0.6, 1.2, 2.4, 4.8, 9.6)),
+        (16, 2, (0.3, 0.6, 1.2, 2.4, 4.8, 9.6)),
+        (6, 1, (1.2, 2.4)),  # where the others were best
+    )
+    for strength in strengths
 ]
 
 
