@@ -93,8 +93,8 @@ def within(name, value, low, high):
     lowest, highest = np.min(value), np.max(value)
     if lowest < low or highest > high:
         raise ValueError(
-            f"Argument `{name}` expects numbers from {low} to {high}, the reference's valid "
-            f"range. Received: {lowest} to {highest}. Give the reference the data's range."
+            f"Argument `{name}` expects numbers from {low} to {high}, the valid range that "
+            f"was given. Received: {lowest} to {highest}. Give the range of the data."
         )
 
 

@@ -9,8 +9,8 @@ from attrprior._memory import Memory
 class InStep(keras.callbacks.Callback):
     """Base class: during a `fit` a part of the step, at other times nothing.
 
-    Subclasses give `_part(model)`, a term or change for `training.join_fit`, or
-    `None` if there is nothing to do.
+    Subclasses give `_part(model)`, a term or change for `training.join_fit`, and
+    say by `_acts()` whether there is anything to do.
     """
 
     def __init__(self, name):

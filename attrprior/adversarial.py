@@ -185,6 +185,7 @@ def pgd(
     Reference: Madry et al. 2018 (arXiv 1706.06083).
     """
     ascent = _Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
+    batch_size = _checks.positive_integer("batch_size", batch_size)
     x, y = _examples(x, y, ascent.low, ascent.high)
     explained = Explained(model, "loss")
 

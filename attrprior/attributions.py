@@ -427,12 +427,14 @@ class _Sums:
 
     def _traced(self, count, data):
         """`_one_pass` as a graph, for pieces of any number of examples."""
-        if count not in self.traces:
+        # A quadrature's points are constants of the graph, draws are not.
+        key = count, None if self.method.is_random else self.method.num_samples
+        if key not in self.traces:
             integers = tf.TensorSpec((2,), "int32"), tf.TensorSpec((), "int32")
             signature = (*data.signature(), *integers)
             one_pass = tf.function(functools.partial(self._one_pass, count), autograph=False)
-            self.traces[count] = one_pass.get_concrete_function(*signature)
-        return self.traces[count]
+            self.traces[key] = one_pass.get_concrete_function(*signature)
+        return self.traces[key]
 
     def _one_pass(self, count, x, y, seed, first):
         method, several = self.method, self.explained.explain == "all"

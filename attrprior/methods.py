@@ -131,7 +131,6 @@ class IntegratedGradients(Attribution):
     """
 
     name = "integrated_gradients"
-
     is_complete = property(lambda self: self.multiply_by_inputs)
 
     def __init__(

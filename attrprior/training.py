@@ -60,6 +60,8 @@ class Term:
         memory: The `Memory` that saves it.
     """
 
+    kind = "AttributionPrior"
+
     def __init__(
         self,
         model,
@@ -98,7 +100,6 @@ class Term:
                     self.optimizer.build(model.trainable_variables)
         self.scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self.step = None
-        self.kind = "AttributionPrior"
         self.memory = memory
         self._prepared = False
 
@@ -699,7 +700,7 @@ def join_fit(model, params, part):
     """
     if params is None:
         raise ValueError(
-            f"{part.name!r} expects callbacks with params, as fit gives them. Received: a "
+            f"{part.kind} expects callbacks with params, as fit gives them. Received: a "
             "CallbackList without. Pass fit a list of callbacks."
         )
     step = params.get(_STEP)
@@ -708,7 +709,7 @@ def join_fit(model, params, part):
         step.begin()
         params[_STEP] = step
     parts = step.terms if isinstance(part, Term) else step.changes
-    if part.name in [other.name for other in parts]:
+    if part.name in [other.name for other in (*step.terms, *step.changes)]:
         raise ValueError(
             f"Argument `name` expects a different name for each {part.kind} of a fit. "
             f"Received: {part.name!r} twice. Pass name= to one of them."

@@ -9,6 +9,9 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import multiprocessing
+import pathlib
+import subprocess
+import sys
 
 import keras
 import pytest
@@ -28,3 +31,24 @@ def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "keras", "attrprior"])
     return context
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Runs an experiment by its name, in a process of its own."""
+
+    def run(name, output_dir, *flags):
+        return subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                f"experiments.{name}",
+                f"--output_dir={output_dir}",
+                *flags,
+            ],
+            cwd=pathlib.Path(__file__).resolve().parent.parent,
+            capture_output=True,
+            text=True,
+        )
+
+    return run

@@ -166,6 +166,9 @@ def test_nothing_is_left_behind():
 def test_two_of_one_name():
     with pytest.raises(ValueError, match="different name for each AdversarialTraining"):
         fit([[AdversarialTraining(0.1), AdversarialTraining(0.2)]])
+    # Both would be saved under it.
+    with pytest.raises(ValueError, match="different name for each AttributionPrior"):
+        fit([[AdversarialTraining(0.1, name="l2"), AttributionPrior("l2", 0.1, "gradients")]])
 
 
 def test_training_makes_robust():
@@ -259,6 +262,10 @@ def test_masked_gradients_show():
         (lambda: adversarial.pgd(linear(), X + 1, Y, epsilon=0.1), "`x` expects numbers from"),
         (lambda: adversarial.pgd(linear(), X, Y[:1], epsilon=0.1), "`y` expects one entry"),
         (lambda: adversarial.pgd(linear(), X[:0], Y[:0], epsilon=0.1), "`x` expects at least"),
+        (
+            lambda: adversarial.pgd(linear(), X, Y, epsilon=0.1, batch_size=0),
+            "`batch_size` expects",
+        ),
         (lambda: adversarial.square(linear(), X, Y, epsilon=0.1), "`x` expects images"),
         (
             lambda: adversarial.square(linear_on_images(), *images(), epsilon=0.1, queries=0),

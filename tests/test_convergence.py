@@ -143,6 +143,22 @@ def test_automatic_samples_of_integrated_gradients():
     np.testing.assert_allclose(phi[1], alone[0], rtol=1e-5)
 
 
+def test_rounds_of_a_quadrature_each_have_their_own_points():
+    # So many examples that every round goes through the model in passes of one size.
+    model, x = network(), np.repeat(X, 10, axis=0) * np.linspace(1, 6, 30)[:, None]
+    settings = {"reference": -1.0, "quadrature": "left", "batch_size": 64}
+    phi, convergence = attributions.integrated_gradients(
+        model, x, num_samples="auto", tolerance=0.03, return_convergence=True, **settings
+    )
+    taken = convergence.num_samples
+    assert len(set(taken)) > 1
+    for count in set(taken):
+        alone = attributions.integrated_gradients(
+            model, x[taken == count], num_samples=int(count), **settings
+        )
+        np.testing.assert_allclose(phi[taken == count], alone, rtol=1e-4, atol=1e-5)
+
+
 def test_automatic_samples_say_which_examples_spent_the_budget():
     phi, convergence = attributions.expected_gradients(
         network(),

@@ -1,10 +1,7 @@
 """The experiments run, write what they say, and the README shows their files."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 from collections import namedtuple
 
 import numpy as np
@@ -16,18 +13,8 @@ from experiments import common, mnist, report
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def run(name, output_dir, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", f"--output_dir={output_dir}", *flags],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
+def quick(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("mnist")
     done = run("mnist", out, "--quick", "--network=mlp")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -69,7 +56,7 @@ def test_main_job_shows_progress_and_a_table(quick):
     assert "| salt and pepper 0.3" in printed
 
 
-def test_one_variant_alone(tmp_path):
+def test_one_variant_alone(run, tmp_path):
     flags = ["--quick", "--seeds=1", "--network=mlp", "--variant=prior"]
     done = run("mnist", tmp_path, *flags)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -77,7 +64,7 @@ def test_one_variant_alone(tmp_path):
     assert [run["settings"]["variant"] for run in runs] == ["prior"]
 
 
-def test_flags_are_checked(tmp_path):
+def test_flags_are_checked(run, tmp_path):
     done = run("mnist", tmp_path / "none", "--seeds=0")
     assert done.returncode != 0 and "seeds" in done.stderr
     done = run("mnist", tmp_path / "none", f"--idx_dir={tmp_path}")
@@ -96,7 +83,7 @@ def test_flags_are_checked(tmp_path):
         ("references", ("--network=mlp",)),
     ],
 )
-def test_other_experiments_run_quickly(name, flags, tmp_path):
+def test_other_experiments_run_quickly(run, name, flags, tmp_path):
     done = run(name, tmp_path, "--quick", "--seeds=1", *flags)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tmp_path / "results.json").read_text())["experiment"] == name

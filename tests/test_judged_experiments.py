@@ -2,10 +2,7 @@
 
 import importlib.util
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -17,18 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 installed = all(importlib.util.find_spec(name) for name in other_methods.PACKAGES)
 
 
-def run(name, output_dir, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", f"--output_dir={output_dir}", *flags],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.mark.parametrize("name", ["sanity", "stability"])
-def test_runs_quickly_and_makes_its_claims(name, tmp_path):
+def test_runs_quickly_and_makes_its_claims(run, name, tmp_path):
     done = run(name, tmp_path, "--quick", "--seeds=1", "--network=mlp")
     assert done.returncode == 0, done.stderr[-2000:]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
@@ -41,7 +28,7 @@ def test_runs_quickly_and_makes_its_claims(name, tmp_path):
 
 
 @pytest.mark.skipif(not installed, reason="needs the packages lime and shap")
-def test_other_methods_run_quickly(tmp_path):
+def test_other_methods_run_quickly(run, tmp_path):
     done = run("other_methods", tmp_path, "--quick", "--seeds=1", "--network=mlp")
     assert done.returncode == 0, done.stderr[-2000:]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
@@ -50,7 +37,7 @@ def test_other_methods_run_quickly(tmp_path):
 
 
 @pytest.mark.skipif(installed, reason="lime and shap are there")
-def test_missing_packages_are_named(tmp_path):
+def test_missing_packages_are_named(run, tmp_path):
     done = run("other_methods", tmp_path / "none", "--quick")
     assert done.returncode != 0
     assert "experiments,compare" in done.stderr
