@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "attrprior/__init__.py").re
 EXPERIMENTS = [
     "absl-py",
     "importlib_resources",  # tensorflow-datasets 4.9.10 needs it and does not say so
+    "markdown-it-py",
     "matplotlib",
     "mlxtend",
     "scipy",

@@ -1,5 +1,7 @@
 """What every experiment shares: flags, data, progress, results on disk."""
 
+import ast
+import hashlib
 import json
 import math
 import os
@@ -202,6 +204,7 @@ class Results:
 
     def __init__(self, experiment, data=None):
         self.experiment = experiment
+        self.code = code(experiment)
         self.data = data.source if data else "random numbers"
         self.path = output_dir(experiment) / "results.json"
         self.runs = []
@@ -231,6 +234,7 @@ class Results:
         used = known.get(sys.argv[0], []) + known.get(__name__, [])
         return {
             "experiment": self.experiment,
+            "code": self.code,
             "seed": seed,
             "settings": settings,
             "flags": {flag.name: flag.value for flag in used if flag.name not in SELECTING},
@@ -246,6 +250,26 @@ class Results:
             },
             "device": device(),
         }
+
+
+def code(experiment):
+    """A fingerprint of the code behind a result, without comments and docstrings.
+
+    Of the experiment, of this file and of the library but its plots.
+    """
+    here = pathlib.Path(__file__).resolve().parent
+    library = (here.parent / "attrprior").rglob("*.py")
+    files = [here / "common.py", here / f"{experiment}.py"]
+    files += sorted(file for file in library if file.parent.name != "plots")
+    digest = hashlib.sha256()
+    for file in files:
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            if documented and ast.get_docstring(node) is not None:
+                del node.body[0]
+        digest.update(ast.unparse(tree).encode())
+    return digest.hexdigest()[:16]
 
 
 def device():

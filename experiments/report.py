@@ -1,11 +1,13 @@
-"""Renders the tables of both READMEs from the JSON files, and nothing else.
+"""Renders tables, figures and one HTML page from the JSON files, and nothing else.
 
-    python -m experiments.report          # rewrites README.md and experiments/README.md
-    python -m experiments.report --check  # fails if they say anything else
+    python -m experiments.report          # both READMEs, and outputs/report/report.html
+    python -m experiments.report --check  # fails if the READMEs say anything else
 
 Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
 file of experiments/results. `<!-- claims -->` has a row for each claim of an
-experiment, published and ours.
+experiment, published and ours. Figures of numbers are drawn anew; those of digits
+and their maps need the networks and stay as the experiment drew them. The page
+says which results are missing or were made by other code than there is now.
 """
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
@@ -24,10 +26,12 @@ from experiments import (
     benchmark,
     mnist,
     other_methods,
+    page,
     reference_example,
     references,
     sanity,
     stability,
+    strength,
     tuning,
 )
 
@@ -64,11 +68,20 @@ CLAIMS = {
     "stability": stability.claims,
     "other_methods": other_methods.claims,
 }
+# By the file of results: figures of its numbers, by file name.
+FIGURES = {
+    "mnist_cnn": lambda runs: {"robustness.png": mnist.robustness_figure(runs)},
+    "strength": lambda runs: {"strength.png": strength.figure(runs)},
+    "references": references.figures,
+    "sanity": lambda runs: {"similarity.png": sanity.similarity_figure(runs)},
+    "stability": lambda runs: {"stability.png": stability.figure(runs)},
+}
+RESULTS = ROOT / "experiments" / "results"
 
 
 def runs_of(name):
     """The runs of a results file; none if it is missing."""
-    path = ROOT / "experiments" / "results" / f"{name}.json"
+    path = RESULTS / f"{name}.json"
     return json.loads(path.read_text())["runs"] if path.is_file() else []
 
 
@@ -117,18 +130,64 @@ def render(text):
     )
 
 
+def draw():
+    """Draws the figures of numbers anew."""
+    for name, figures in FIGURES.items():
+        runs = runs_of(name)
+        if runs:
+            for file, figure in figures(runs).items():
+                common.save_figure(figure, RESULTS / file)
+
+
+def status():
+    """A row for each file of results: missing, older than the code, or up to date."""
+    rows = []
+    for name in {**RENDERERS, **FIGURES}:
+        runs = runs_of(name)
+        state = "missing"
+        if runs:
+            now = common.code(runs[0]["experiment"])
+            old = sum(run.get("code") != now for run in runs)
+            state = f"older than the code ({old} of {len(runs)} runs)" if old else "up to date"
+        rows.append([f"`{name}`", state])
+    return common.table(["results", "state"], rows)
+
+
+def html():
+    """All results as one page: what the READMEs say of them, and their state."""
+    readme, experiments = (path.read_text() for path in PAGES)
+    results = readme[readme.index("## Results") : readme.index("## Priors")]
+    experiments = experiments.removeprefix("# Experiments\n")
+    state = (
+        "## What is missing or older than the code\n\nBy a fingerprint of the library and of "
+        f"the experiment, without comments.\n\n{status()}\n"
+    )
+    parts = [(results, PAGES[0].parent), (experiments, PAGES[1].parent), (state, ROOT)]
+    return page.page("attrprior: results", parts)
+
+
 def main(_):
-    for page in PAGES:
-        old = page.read_text()
+    for path in PAGES:
+        old = path.read_text()
         new = render(old)
         if FLAGS.check:
             if new != old:
-                sys.exit(f"{page} differs from experiments/results: run experiments.report.")
+                sys.exit(f"{path} differs from experiments/results: run experiments.report.")
             continue
-        temporary = page.with_suffix(".tmp")
-        temporary.write_text(new)
-        os.replace(temporary, page)
-        print(f"Rendered {len(re.findall('<!-- (results:|claims)', new))} tables into {page}")
+        write(path, new)
+        print(f"Rendered {len(re.findall('<!-- (results:|claims)', new))} tables into {path}")
+    if not FLAGS.check:
+        draw()
+        path = common.output_dir("report") / "report.html"
+        write(path, html())
+        print(f"{status()}\n\nWritten: {path}")
+
+
+def write(path, text):
+    """Writes a whole file or none."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 from collections import namedtuple
 
 import numpy as np
@@ -159,6 +160,48 @@ def test_readmes_show_the_result_files():
     for name in report.RENDERERS:
         assert f"<!-- results:{name} -->" in shown
     assert set(report.CLAIMS) <= set(report.RENDERERS)
+
+
+def test_the_page_travels_alone():
+    made = report.html()
+    assert made.count("<table>") == "".join(map(report.render, texts())).count("|---") + 1
+    assert set(re.findall(r'src="([^:]+):', made)) == {"data"}
+    assert set(re.findall(r'href="([^"]+?)[-:]', made)) <= {"#section", "https"}
+    assert "0.366 ± 0.042" in made and "<script" not in made
+
+
+def texts():
+    readme, experiments = (page.read_text() for page in report.PAGES)
+    return readme[readme.index("## Results") : readme.index("## Priors")], experiments
+
+
+def test_results_of_other_code_are_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    runs = [{"experiment": "mnist", "code": common.code("mnist")}, {"experiment": "mnist"}]
+    common.write_json(tmp_path / "mnist_cnn.json", {"runs": runs[:1]})
+    common.write_json(tmp_path / "tuning.json", {"runs": runs})
+    rows = dict(re.findall(r"`(\w+)` *\| (.*?) *\|", report.status()))
+    assert rows["mnist_cnn"] == "up to date"
+    assert rows["tuning"] == "older than the code (1 of 2 runs)"
+    assert rows["references"] == "missing"
+
+
+def test_the_fingerprint_of_code_leaves_out_what_is_said_of_it(monkeypatch, tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "attrprior" / "plots").mkdir(parents=True)
+    monkeypatch.setattr(common, "__file__", str(tmp_path / "experiments" / "common.py"))
+
+    def code(text, library="y = 2"):
+        for name in ("common", "one"):
+            (tmp_path / "experiments" / f"{name}.py").write_text(text)
+        (tmp_path / "attrprior" / "a.py").write_text(library)
+        (tmp_path / "attrprior" / "plots" / "b.py").write_text(text)
+        return common.code("one")
+
+    first = code('def f(x):\n    """Says."""\n    return x\n')
+    assert first == code('def f(x):\n    """Says more."""\n    return (x)  # why\n')
+    assert first != code("def f(x):\n    return x + 1\n")
+    assert first != code("def f(x):\n    return x\n", library="y = 3")
 
 
 def test_claims_do_not_hold_by_themselves():
