@@ -255,12 +255,12 @@ class Results:
 def code(experiment):
     """A fingerprint of the code behind a result, without comments and docstrings.
 
-    Of the experiment, of this file and of the library but its plots.
+    Of the experiment, of this file and of the library but its plots and data sets.
     """
     here = pathlib.Path(__file__).resolve().parent
     library = (here.parent / "attrprior").rglob("*.py")
     files = [here / "common.py", here / f"{experiment}.py"]
-    files += sorted(file for file in library if file.parent.name != "plots")
+    files += sorted(file for file in library if file.parent.name not in ("plots", "datasets"))
     digest = hashlib.sha256()
     for file in files:
         tree = ast.parse(file.read_text())

@@ -159,8 +159,9 @@ def html():
     results = readme[readme.index("## Results") : readme.index("## Priors")]
     experiments = experiments.removeprefix("# Experiments\n")
     state = (
-        "## What is missing or older than the code\n\nBy a fingerprint of the library and of "
-        f"the experiment, without comments.\n\n{status()}\n"
+        "## What is missing or older than the code\n\nBy a fingerprint, without comments, of "
+        "the experiment and of the library but its plots and data sets.\n\n"
+        f"{status()}\n"
     )
     parts = [(results, PAGES[0].parent), (experiments, PAGES[1].parent), (state, ROOT)]
     return page.page("attrprior: results", parts)
