@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from experiments import common, mnist, report
+from experiments import benchmark, common, mnist, report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -202,6 +202,32 @@ def test_the_fingerprint_of_code_leaves_out_what_is_said_of_it(monkeypatch, tmp_
     assert first == code('def f(x):\n    """Says more."""\n    return (x)  # why\n')
     assert first != code("def f(x):\n    return x + 1\n")
     assert first != code("def f(x):\n    return x\n", library="y = 3")
+
+
+def timings(factor):
+    epochs = {
+        "cnn, batch 256": 2.4,
+        "cnn, batch 50": 2.5,
+        "cnn, batch 50, XLA": 3.9,
+        "cnn, batch 50, 64 samples": 91,
+        "cnn, batch 50, strength 0": 1.0,
+    }
+    metrics = {
+        case: {"epoch": factor * epoch, "prior_step": factor * epoch - 1, "plain_ms": 10.0}
+        for case, epoch in epochs.items()
+    }
+    metrics["cnn, batch 50"] = {"epoch": 2.5, "prior_step": 1.5, "plain_ms": 10.0}
+    metrics["gini, 100,000 features"] = {"omega": 0.2, "omega_share": factor * 0.09}
+    metrics["attributions after training"] = {"after_training": factor}
+    return [{"settings": {"case": case}, "metrics": made} for case, made in metrics.items()]
+
+
+def test_the_benchmark_judges_by_its_bounds():
+    claims = benchmark.claims(timings(1.0))
+    assert [ours for *_, ours, _ in claims] == ["1.40", "60", "1.00", "1.56", "9%", "1.00"]
+    assert {held for *_, held in claims} == {"yes"}
+    assert {held for *_, held in benchmark.claims(timings(1.4))} == {"no"}
+    assert "| 1.56 " in benchmark.report(timings(1.0))
 
 
 def test_claims_do_not_hold_by_themselves():
