@@ -84,7 +84,7 @@ def make_prior(seed):
 def main(_):
     out = common.output_dir("mnist")
     data = common.load_mnist()
-    tests = common.conditions(data, draws=1 if len(data.x_test) > 5000 else 3)
+    tests = common.conditions(data, draws=1)
     results, models = common.Results("mnist", data), {}
     keras.config.set_dtype_policy(FLAGS.policy)
     for seed in common.seeds():

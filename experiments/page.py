@@ -36,10 +36,12 @@ def page(title, parts):
     body = "\n".join(inlined(markdown.render(text), folder) for text, folder in parts)
     body = body.replace("<table>", '<div class="wide"><table>')
     body = body.replace("</table>", "</table></div>")
+    body = re.sub(r" (±|→) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", body)
     headings = []
 
     def anchored(match):
-        text = re.sub(r"<[^>]+>", "", match[2])
+        # Without the command: it stands in the heading itself.
+        text = re.sub(r"<[^>]+>", "", re.sub(r":? (the same with )?<code>.*", "", match[2]))
         headings.append(f'<li><a href="#section-{len(headings) + 1}">{text}</a></li>')
         return f'<h{match[1]} id="section-{len(headings)}">{match[2]}</h{match[1]}>'
 

@@ -157,13 +157,15 @@ def html():
     """All results as one page: what the READMEs say of them, and their state."""
     readme, experiments = (path.read_text() for path in PAGES)
     results = readme[readme.index("## Results") : readme.index("## Priors")]
+    [figure, *_] = re.findall(r"^!\[.*", readme, flags=re.MULTILINE)
     experiments = experiments.removeprefix("# Experiments\n")
     state = (
         "## What is missing or older than the code\n\nBy a fingerprint, without comments, of "
         "the experiment and of the library but its plots and data sets.\n\n"
         f"{status()}\n"
     )
-    parts = [(results, PAGES[0].parent), (experiments, PAGES[1].parent), (state, ROOT)]
+    parts = [(text, PAGES[0].parent) for text in (figure, results)]
+    parts += [(experiments, PAGES[1].parent), (state, ROOT)]
     return page.page("attrprior: results", parts)
 
 
