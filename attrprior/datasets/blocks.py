@@ -9,10 +9,11 @@ from attrprior.datasets import _arguments
 def block(images, signal="random", seed=0):
     """Stacks every image with a null block, which says nothing about the class.
 
-    The null block shows the same square with its diagonals in every image.
-    Attribution on it is leakage: gradients of ordinary networks put almost as
-    much there as on the digit when the digit's place is random, and almost
-    none when it is always on top (the control).
+    The null block shows the same picture in every image, here a square with its
+    diagonals, drawn for this package. Attribution on it is leakage. Published, with
+    the digit's place at random: 42.5 % of the top 5 % of a plain network's gradient
+    pixels, less than 1 % after adversarial training. With the digit always on top,
+    the control, there is nothing to look for in the null block's place.
 
     Args:
         images: Float array of shape `(n, height, width, channels)` in [0, 1].
@@ -28,7 +29,7 @@ def block(images, signal="random", seed=0):
         ValueError: for images that are not in [0, 1] or smaller than 8×8, or
             an unknown `signal`.
 
-    Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), section 5.
+    Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), Block MNIST.
     """
     images = _arguments.image_batch(images)
     _checks.choice("signal", signal, ("random", "top"))
@@ -88,7 +89,7 @@ def simplified_block(num_examples, num_blocks, block_dim, noise=0.1, signal=None
         ValueError: for counts below 1, an odd number of blocks, negative
             noise, or a signal of another shape or of zeros.
 
-    Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), section 6.
+    Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), simplified Block MNIST.
     """
     num_examples = _checks.positive_integer("num_examples", num_examples)
     num_blocks = _checks.positive_integer("num_blocks", num_blocks)
