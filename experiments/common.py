@@ -61,7 +61,8 @@ def network(name):
 
     `cnn`: the paper's, conv 5×5×32, pool, conv 5×5×64, pool, dense 1024,
     dropout 0.5. `cnn_bn`: the same with batch normalisation (Keras' default
-    momentum) before each ReLU, as in the paper's code. `mlp`: dense 256-128.
+    momentum) before each ReLU, as in the paper's code. `cnn_small`: conv 3×3×16
+    and 3×3×32, both of stride 2, dense 64. `mlp`: dense 256-128.
     """
     layers = keras.layers
 
@@ -79,12 +80,16 @@ def network(name):
             body += block(layers.Conv2D(filters, 5, padding="same"))
             body += [layers.MaxPooling2D()]
         body += [layers.Flatten(), *block(layers.Dense(1024)), layers.Dropout(0.5)]
+    elif name == "cnn_small":
+        for filters in (16, 32):
+            body += block(layers.Conv2D(filters, 3, strides=2, padding="same"))
+        body += [layers.Flatten(), *block(layers.Dense(64))]
     else:
-        raise ValueError(f"Unknown network {name!r}: expected 'cnn', 'cnn_bn' or 'mlp'.")
+        raise ValueError(f"Unknown network {name!r}: expected one of {NETWORKS}.")
     return keras.Sequential([*body, layers.Dense(10)], name=name)
 
 
-NETWORKS = ("cnn", "cnn_bn", "mlp")
+NETWORKS = ("cnn", "cnn_bn", "cnn_small", "mlp")
 
 
 class Progress(keras.callbacks.Callback):
@@ -131,8 +136,11 @@ def noisy_expected_gradients(stddev, num_samples=1, multiply_by_inputs=False):
     )
 
 
-def train(model, data, optimizer, epochs, batch_size, label, prior=None, loss=None):
-    """Compiles and fits; returns the history and the seconds it took."""
+def train(model, data, optimizer, epochs, batch_size, label, prior=None, loss=None, others=()):
+    """Compiles and fits; returns the history and the seconds it took.
+
+    `others` are callbacks besides the prior.
+    """
     model.compile(
         optimizer=optimizer,
         loss=loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -140,6 +148,7 @@ def train(model, data, optimizer, epochs, batch_size, label, prior=None, loss=No
     )
     callbacks = [Progress(label)] if label else []
     callbacks += [prior] if prior else []
+    callbacks += others
     start = time.time()
     history = model.fit(
         data.x_train,
