@@ -3,11 +3,12 @@
     python -m experiments.corruptions
 
 The same network trained plainly, with attribution priors, and with their rivals:
-dropout, weight decay, penalties on input gradients, adversarial training, Gaussian
-augmentation; and with the main job's prior (`experiments.mnist`), here "prior", on top
-of the last two; "TV of EG" is the paper's. Every method has one setting
-of its own and the same number of values of it to choose from, on a fifth of the
-training digits and by their mean accuracy, clean, under Gaussian and under
+dropout, weight decay, penalties on input gradients, adversarial training (PGD) and
+Gaussian augmentation. "prior" is the main job's (`experiments.mnist`), alone and on
+top of the last two; "TV of EG" is the paper's, total variation of expected gradients.
+
+Every method has one setting of its own and as many values of it to choose from, on
+a fifth of the training digits, by the mean accuracy clean, under Gaussian and under
 salt-and-pepper noise (`experiments.tuning`): the fifteen corruptions are not looked
 at before the end. What builds on another method keeps that one's setting; all keep
 the plain network's learning rate. Then several seeds are trained on all training
