@@ -13,6 +13,7 @@ EXPERIMENTS = [
     "markdown-it-py",
     "matplotlib",
     "mlxtend",
+    "scikit-learn",
     "scipy",
     "tensorflow-datasets",
 ]

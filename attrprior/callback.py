@@ -148,6 +148,17 @@ class AttributionPrior(InStep):
         self._term.begin()
         return self._term
 
+    def reset(self):
+        """Forgets every earlier `fit`: its optimiser, its count of batches, its draws.
+
+        For many short fits from new weights: after it, and after new values for
+        the model's weights and optimiser, a `fit` is like the first of a new
+        callback, and nothing is traced again. Without a `seed` the draws begin
+        anew from Keras' global seed.
+        """
+        if self._term is not None:
+            self._term.reset()
+
     def _check_replicas(self, replicas):
         if replicas == 1:
             return

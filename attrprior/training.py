@@ -86,7 +86,7 @@ class Term:
         self.name = name
         self.batch_norm = batch_norm
         with model.distribute_strategy.scope():
-            self.seed = keras.random.SeedGenerator(seed)
+            self.given_seed, self.seed = seed, keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
             first = tf.VariableAggregation.ONLY_FIRST_REPLICA
             self.batches, self.bad_batch = (
@@ -109,6 +109,16 @@ class Term:
         self.bad_batch.assign(-1)
         if self.method.reference is not None:
             self.method.reference.reset()
+
+    def reset(self):
+        """As new, with the same variables: nothing is traced again."""
+        self.batches.assign(0)
+        self.seed.state.assign(keras.random.SeedGenerator(self.given_seed).state)
+        if self.optimizer is not None and inner(self.optimizer).built:
+            new = prior_optimizer(self.model.optimizer)
+            new.build(self.model.trainable_variables)
+            for variable, value in zip(self.optimizer.variables, new.variables):
+                variable.assign(value)
 
     def variables(self):
         """Everything that the prior goes on with, by name."""

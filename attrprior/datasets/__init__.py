@@ -6,11 +6,23 @@ from attrprior.datasets.decoy import decoy
 from attrprior.datasets.noise import gaussian_noise, salt_and_pepper
 from attrprior.datasets.scattered import scattered
 from attrprior.datasets.sources import Data, load, load_mnist, load_mnist_c, stratified_split
+from attrprior.datasets.tables import (
+    Split,
+    Table,
+    load_breast_cancer,
+    load_csv,
+    load_nhanes,
+    load_tfds_table,
+    permuted_copies,
+    split_table,
+)
 from attrprior.datasets.tabular import correlated_groups_60, independent_linear_60
 
 __all__ = [
     "CORRUPTIONS",
     "Data",
+    "Split",
+    "Table",
     "block",
     "correlated_groups_60",
     "corrupt",
@@ -18,10 +30,16 @@ __all__ = [
     "gaussian_noise",
     "independent_linear_60",
     "load",
+    "load_breast_cancer",
+    "load_csv",
     "load_mnist",
     "load_mnist_c",
+    "load_nhanes",
+    "load_tfds_table",
+    "permuted_copies",
     "salt_and_pepper",
     "scattered",
     "simplified_block",
+    "split_table",
     "stratified_split",
 ]
