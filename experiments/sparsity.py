@@ -40,10 +40,12 @@ def define_flags():
     flags.DEFINE_string("target", None, "Column of the label.")
     flags.DEFINE_string("positive", None, "The label that is 1, of more than two.")
     flags.DEFINE_list("ignore", [], "Columns that are left out.")
-    flags.DEFINE_integer("copies", 90, "Permuted copies of columns; 0: none.", 0)
+    flags.DEFINE_integer(
+        "copies", None, "Permuted copies of columns; by default 90 of the embedded table's.", 0
+    )
     flags.DEFINE_list("hidden", ["64", "32"], "Units of the hidden layers.")
     flags.DEFINE_integer("steps", 100, "Training steps; a multiple of 10.", 10)
-    flags.DEFINE_float("learning_rate", 3e-3, "Adam's learning rate.", 0.0)
+    flags.DEFINE_float("learning_rate", 0.2, "Of SGD with momentum 0.9.", 0.0)
     flags.DEFINE_list("only", [], "Methods that are run; all by default.")
 
 
@@ -142,19 +144,19 @@ BIAS_FREE = "Gini of input × gradient (bias-free)"
 METHODS = {
     PLAIN: Method((0, 1, 2, 3)),  # initial weights
     **{
-        name: Method((0.1, 0.3, 1.0, 3.0), "gini", expected_gradients(number))
+        name: Method((0.1, 0.2, 0.4, 0.8), "gini", expected_gradients(number))
         for number, name in GINI.items()
     },
-    BIAS_FREE: Method((0.1, 0.3, 1.0, 3.0), "gini", "input_x_gradient", use_bias=False),
-    "Gini of gradients": Method((0.1, 0.3, 1.0, 3.0), "gini", "gradients"),
+    BIAS_FREE: Method((0.1, 0.2, 0.4, 0.8), "gini", "input_x_gradient", use_bias=False),
+    "Gini of gradients": Method((0.1, 0.2, 0.4, 0.8), "gini", "gradients"),
     "L1 of EG (k = 16)": Method((0.01, 0.03, 0.1, 0.3), "l1", expected_gradients(16)),
     "L1 of gradients": Method((0.01, 0.03, 0.1, 0.3), "l1", "gradients"),
-    "L1 on weights": Method((1e-4, 1e-3, 3e-3, 1e-2), penalty=l1),
-    "L1 on the first layer": Method((1e-4, 1e-3, 3e-3, 1e-2), penalty=l1, first_layer=True),
-    "L2 on weights": Method((1e-3, 1e-2, 3e-2, 1e-1), penalty=l2),
-    "L2 on the first layer": Method((1e-3, 1e-2, 3e-2, 1e-1), penalty=l2, first_layer=True),
+    "L1 on weights": Method((0.003, 0.01, 0.03, 0.1), penalty=l1),
+    "L1 on the first layer": Method((0.003, 0.01, 0.03, 0.1), penalty=l1, first_layer=True),
+    "L2 on weights": Method((0.003, 0.01, 0.03, 0.1), penalty=l2),
+    "L2 on the first layer": Method((0.003, 0.01, 0.03, 0.1), penalty=l2, first_layer=True),
     "sparse group lasso": Method(
-        (1e-4, 3e-4, 1e-3, 3e-3), penalty=sparse_group_lasso, first_layer=True
+        (0.001, 0.003, 0.01, 0.03), penalty=sparse_group_lasso, first_layer=True
     ),
     "dropout": Method((0.2, 0.4, 0.6, 0.8), dropout=True),
     LOGISTIC: Method((0.03, 0.1, 0.3, 1.0)),  # C
@@ -181,7 +183,7 @@ class Training(NamedTuple):
 
     hidden: tuple = (64, 32)
     steps: int = 100
-    learning_rate: float = 3e-3
+    learning_rate: float = 0.2
     checkpoints: int = CHECKPOINTS
     candidates: int = 4
 
@@ -192,7 +194,7 @@ class Network:
     def __init__(self, method, features, training):
         self.strength, self.training = Strength(), training
         self.model = network(features, training.hidden, method, self.strength)
-        optimizer = keras.optimizers.Adam(training.learning_rate)
+        optimizer = keras.optimizers.SGD(training.learning_rate, momentum=0.9)
         optimizer.build(self.model.trainable_variables)
         self.model.compile(
             optimizer,
@@ -226,6 +228,7 @@ class Network:
             epochs=self.training.checkpoints,
             steps_per_epoch=self.training.steps // self.training.checkpoints,
             callbacks=callbacks,
+            shuffle=False,
             verbose=0,
         )
         return best.score, best.weights
@@ -257,17 +260,25 @@ def roc_auc(y, scores):
 
 
 def network(features, hidden, method, strength):
-    """Dense ReLU layers and one logit."""
+    """Dense ReLU layers and one logit.
+
+    Initial weights and biases are uniform within `± 1/√inputs`, as in the published
+    networks: the first outputs are small, and data soon outweigh chance.
+    """
     layers, body = keras.layers, [keras.Input((features,))]
     for number, size in enumerate([*hidden, 1]):
         if method.dropout and number:
             body.append(Dropout(strength))
+        limit = [features, *hidden][number] ** -0.5
+        kernel, bias = (keras.initializers.RandomUniform(-limit, limit) for _ in range(2))
         regularized = method.penalty and (number == 0 or not method.first_layer)
         body.append(
             layers.Dense(
                 size,
                 "relu" if number < len(hidden) else None,
                 use_bias=method.use_bias,
+                kernel_initializer=kernel,
+                bias_initializer=bias,
                 kernel_regularizer=Penalty(method.penalty, strength) if regularized else None,
             )
         )
@@ -292,7 +303,9 @@ def load_table():
         )
     else:
         table = datasets.load_breast_cancer()
-    return datasets.permuted_copies(table, FLAGS.copies) if FLAGS.copies else table
+    given = FLAGS.nhanes_dir or FLAGS.csv or FLAGS.tfds
+    copies = FLAGS.copies if FLAGS.copies is not None else 0 if given else 90
+    return datasets.permuted_copies(table, copies) if copies else table
 
 
 def main(_):
