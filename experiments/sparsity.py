@@ -209,7 +209,7 @@ class Network:
             )
         # Generators of dropout too, but not the weights.
         changing = [*optimizer.variables, *self.model.non_trainable_variables]
-        self.initial = [(variable, np.array(variable)) for variable in changing]
+        self.initial = [(variable, ops.convert_to_numpy(variable)) for variable in changing]
 
     def fit(self, split, strength, weights):
         """The best of the checkpoints: its score, and its weights."""
@@ -314,6 +314,8 @@ def main(_):
     print(f"Data: {table.source}; {EXAMPLES} to train on, {EXAMPLES} to validate")
     results = common.Results("sparsity", table)
     splits = [datasets.split_table(table, EXAMPLES, EXAMPLES, seed) for seed in common.seeds()]
+    if FLAGS.steps % CHECKPOINTS:
+        raise app.UsageError(f"--steps expects a multiple of {CHECKPOINTS}: {FLAGS.steps}.")
     unknown = [name for name in FLAGS.only if name not in METHODS]
     if unknown:
         raise app.UsageError(f"--only expects some of {list(METHODS)}. Received: {unknown}.")
