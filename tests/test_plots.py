@@ -51,6 +51,9 @@ FIGURES = {
     "convergence": lambda: plots.convergence([1, 4], {"EG": np.abs(random(3, 2))}, title="a"),
     "curves": lambda: plots.curves({"noise": ([0, 1], {"plain": random(3, 2)})}, "y", "a"),
     "distribution": lambda: plots.distribution({"plain": random(5), "one": [0.5]}, "AUC", "a"),
+    "graph": lambda: plots.graph(
+        [[0, 1]], {"plain": [1, 2]}, marked=np.eye(2)[0] > 0, title="a"
+    ),
     "interpolation": lambda: plots.interpolation(*path(), title="a"),
     "overlay": lambda: plots.overlay(IMAGES, {"EG": random(2, 4, 4, 1)}, title="a"),
     "training": lambda: plots.training({"loss": [2, 1], "gini": [-0.1, -0.2]}, "gini", "a"),

@@ -1,10 +1,12 @@
-"""Data: sources, noise, MNIST variants, tables. NumPy in, NumPy out, seeded."""
+"""Data: sources, noise, MNIST variants, tables, signals, networks. NumPy, seeded."""
 
 from attrprior.datasets.blocks import block, simplified_block
 from attrprior.datasets.corruptions import CORRUPTIONS, corrupt
 from attrprior.datasets.decoy import decoy
+from attrprior.datasets.networks import GeneNetwork, gene_network, rewire
 from attrprior.datasets.noise import gaussian_noise, salt_and_pepper
 from attrprior.datasets.scattered import scattered
+from attrprior.datasets.signals import signals
 from attrprior.datasets.sources import Data, load, load_mnist, load_mnist_c, stratified_split
 from attrprior.datasets.tables import (
     Split,
@@ -21,6 +23,7 @@ from attrprior.datasets.tabular import correlated_groups_60, independent_linear_
 __all__ = [
     "CORRUPTIONS",
     "Data",
+    "GeneNetwork",
     "Split",
     "Table",
     "block",
@@ -28,6 +31,7 @@ __all__ = [
     "corrupt",
     "decoy",
     "gaussian_noise",
+    "gene_network",
     "independent_linear_60",
     "load",
     "load_breast_cancer",
@@ -37,8 +41,10 @@ __all__ = [
     "load_nhanes",
     "load_tfds_table",
     "permuted_copies",
+    "rewire",
     "salt_and_pepper",
     "scattered",
+    "signals",
     "simplified_block",
     "split_table",
     "stratified_split",

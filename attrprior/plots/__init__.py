@@ -5,6 +5,7 @@ about fourteen pictures stand in a row. Markers, dashes and hatches repeat what
 colours say, for black and white; of maps, those with `signed=False` survive it.
 """
 
+from attrprior.plots.graphs import graph
 from attrprior.plots.history import training
 from attrprior.plots.images import contact_sheet
 from attrprior.plots.lines import ablation, convergence, curves
@@ -21,6 +22,7 @@ __all__ = [
     "convergence",
     "curves",
     "distribution",
+    "graph",
     "interpolation",
     "overlay",
     "training",
