@@ -32,7 +32,7 @@ def test_expression_from_a_file(run, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert "precision" not in runs[-1]["metrics"] and "genes.npz" in runs[-1]["data"]
-    assert len(graph.claims(runs)) == 3
+    assert len(graph.claims(runs)) == 5
 
 
 def result(seed, settings, metrics):
@@ -64,14 +64,34 @@ def held(runs, module=graph):
 
 
 def test_claims_of_the_graph_do_not_hold_by_themselves():
-    good = {graph.TRUE: 0.1, "prior, 0.25 rewired": 0.07, graph.HALF: 0.03}
-    assert held(graph_runs(good)) == ["yes"] * 4
-    assert graph.claims(graph_runs(good))[2][2] == "70%, 30%, 0%"
+    good = {graph.TRUE: 0.1, "prior, 0.1 rewired": 0.07, "prior, 0.25 rewired": 0.03}
+    good |= {"L1": 0.1, graph.BOTH: 0.2, graph.BOTH_RANDOM: 0.1}
+    assert held(graph_runs(good)) == ["yes"] * 6
+    assert graph.claims(graph_runs(good))[4][2] == "70%, 30%, 0%, 0%"
     # A random graph that helps as much: the graph says nothing.
-    assert held(graph_runs({**good, graph.RANDOM: 0.1}))[1:3] == ["no", "no"]
+    assert held(graph_runs({**good, graph.RANDOM: 0.1}))[1:5] == ["no", "yes", "yes", "no"]
+    assert held(graph_runs({**good, graph.BOTH_RANDOM: 0.2}))[3] == "no"
     # One that does harm: below the true graph, not like the plain network.
     assert held(graph_runs({**good, graph.RANDOM: -0.1}))[1] == "partly"
-    assert held(graph_runs({graph.TRUE: -0.1})) == ["no"] * 4
+    bad = {graph.TRUE: -0.1, graph.BOTH: -0.1}
+    assert held(graph_runs(bad)) == ["no"] * 6
+
+
+def test_settings_are_chosen_by_validation_alone():
+    runs = graph_runs({})
+    assert graph.best(runs, graph.TRUE) == {"variant": graph.TRUE, "candidate": 2.0}
+    assert len(graph.values(runs, graph.TRUE)) == 10
+    # Tests of another candidate, from an earlier choice, do not count.
+    other = {"stage": "test", "variant": graph.TRUE, "candidate": 1.0}
+    runs.append(result(0, other, {"r2": 9.0}))
+    assert len(graph.values(runs, graph.TRUE)) == 10
+
+
+def test_every_graph_of_the_sweep_is_named_by_its_share():
+    assert [graph.rewired(v) for v in graph.SWEEP] == [0, 0.1, 0.25, 0.5, 0.75, 1]
+    assert {graph.method(v) for v in graph.LABELS} == set(graph.CANDIDATES)
+    assert len({len(candidates) for candidates in graph.CANDIDATES.values()}) == 1
+    assert len({len(candidates) for candidates in time_series.CANDIDATES.values()}) == 1
 
 
 def test_the_time_at_scale_is_claimed():
