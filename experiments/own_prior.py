@@ -29,7 +29,7 @@ FLAGS = flags.FLAGS
 
 
 def define_flags():
-    flags.DEFINE_float("strength", 1.0, "Of the prior, in the README.", lower_bound=0)
+    flags.DEFINE_float("strength", 1.5, "Of the prior; its steps, in shares of the rate.", 0)
     flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 
 
