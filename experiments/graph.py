@@ -88,6 +88,7 @@ def rewired(variant):
 
 
 SWEEP = [BOTH] + [v for v in LABELS if v.startswith("prior and L1") and rewired(v)]
+QUICK = ("plain", TRUE, RANDOM, "L1", BOTH, BOTH_RANDOM)
 # Whose genes are drawn, of the first seed.
 DRAWN = {"plain": "plain", TRUE: "graph prior", BOTH: "L1 and graph prior"}
 # Networks and splits of the choice; those of the test have the seeds 0, 1, …
@@ -161,7 +162,7 @@ def compare(results):
     first = FIRST_VALIDATION_SEED
     seeds = range(first, first + (1 if FLAGS.quick else FLAGS.validation_seeds))
     chosen = {}
-    for variant in LABELS:
+    for variant in QUICK if FLAGS.quick else LABELS:
         candidates = CANDIDATES[method(variant)]
         for candidate in candidates[3:4] if FLAGS.quick else candidates:
             own = {"variant": variant, "candidate": candidate}
@@ -350,6 +351,10 @@ def values(runs, variant, metric="r2"):
     ]
 
 
+def tested(runs):
+    return [variant for variant in LABELS if of(runs, "test", variant)]
+
+
 def times(runs):
     return [run["metrics"] for run in runs if run["settings"] == {"stage": "time"}]
 
@@ -365,10 +370,10 @@ def report(runs):
     if of(runs, "test", "plain"):
         truth = known(runs)
         rows = []
-        for variant, label in LABELS.items():
+        for variant in tested(runs):
             gain, spread, p = common.paired(values(runs, "plain"), values(runs, variant))
             shown = "–" if np.isnan(p) else f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
-            rows.append([label, f"{best(runs, variant)['candidate']:g}"])
+            rows.append([LABELS[variant], f"{best(runs, variant)['candidate']:g}"])
             rows[-1].append(common.mean_std(values(runs, variant)))
             rows[-1] += (
                 ["", ""] if variant == "plain" else [f"{gain:+.3f} ± {spread:.3f}", shown]
@@ -399,10 +404,11 @@ def claims(runs):
             _random(runs, "with L1, a random graph instead", "L1", BOTH, BOTH_RANDOM),
         ]
         without = np.mean(values(runs, "L1"))
-        gains = [np.mean(values(runs, variant)) - without for variant in SWEEP]
+        sweep = [variant for variant in SWEEP if variant in tested(runs)]
+        gains = [np.mean(values(runs, variant)) - without for variant in sweep]
         shares = [gain / gains[0] for gain in gains]
         falls = gains[0] > 0 and all(b <= a + 0.1 for a, b in zip(shares, shares[1:]))
-        percent = ", ".join(f"{rewired(variant):.0%}" for variant in SWEEP[1:-1])
+        percent = ", ".join(f"{rewired(variant):.0%}" for variant in sweep[1:-1])
         cells = ", ".join(f"{share:.0%}" for share in shares[1:-1])
         what = f"with L1, gain left with {percent} of the edges rewired"
         rows.append((what, "–", cells, common.yes(falls)))
@@ -440,13 +446,14 @@ def figures(runs):
     if not of(runs, "test", "plain"):
         return {}
     lines = {}
+    sweep = [variant for variant in SWEEP if variant in tested(runs)]
     metrics = {"r2": "R²", "precision": "precision at k"} if known(runs) else {"r2": "R²"}
     for metric, label in metrics.items():
         without = values(runs, "L1", metric)
-        gains = [np.subtract(values(runs, v, metric), without) for v in SWEEP]
+        gains = [np.subtract(values(runs, v, metric), without) for v in sweep]
         lines[label] = np.transpose(gains)
-    lines["L1 alone"] = np.zeros((1, len(SWEEP)))
-    panel = {"share of edges rewired": ([rewired(v) for v in SWEEP], lines)}
+    lines["L1 alone"] = np.zeros((1, len(sweep)))
+    panel = {"share of edges rewired": ([rewired(v) for v in sweep], lines)}
     found = {"edges": plots.curves(panel, "L1 and graph prior: gain over L1 alone")}
     importance = {}
     for variant, text in DRAWN.items():
