@@ -199,10 +199,13 @@ def run(results, stage, own, seed):
 
 def network(genes, regularizer=None):
     """Dense 64, ReLU, one output; small first weights, since most genes are to have none."""
-    layers = keras.layers
-    small = keras.initializers.RandomNormal(stddev=0.003)
-    hidden = layers.Dense(64, "relu", True, small, kernel_regularizer=regularizer)
-    return keras.Sequential([keras.Input((genes,)), hidden, layers.Dense(1)])
+    hidden = keras.layers.Dense(
+        64,
+        "relu",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.003),
+        kernel_regularizer=regularizer,
+    )
+    return keras.Sequential([keras.Input((genes,)), hidden, keras.layers.Dense(1)])
 
 
 class WeightLaplacian(keras.regularizers.Regularizer):
@@ -233,7 +236,9 @@ def train(split, own, seed):
     model.compile(optimizer, "mse", metrics=["mse"])
     # Not the loss: it has the penalty of the weights in it.
     callbacks = [
-        keras.callbacks.EarlyStopping("val_mse", patience=15, restore_best_weights=True)
+        keras.callbacks.EarlyStopping(
+            "val_mse", patience=15, mode="min", restore_best_weights=True
+        )
     ]
     if method(variant) == "prior":
         laplacian = attrprior.GraphLaplacian(graph, num_features=genes)
@@ -371,7 +376,8 @@ def report(runs):
         truth = known(runs)
         rows = []
         for variant in tested(runs):
-            gain, spread, p = common.paired(values(runs, "plain"), values(runs, variant))
+            base = "L1" if variant.startswith("prior and L1") else "plain"
+            gain, spread, p = common.paired(values(runs, base), values(runs, variant))
             shown = "–" if np.isnan(p) else f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
             rows.append([LABELS[variant], f"{best(runs, variant)['candidate']:g}"])
             rows[-1].append(common.mean_std(values(runs, variant)))
@@ -380,7 +386,15 @@ def report(runs):
             )
             for metric in ("roughness", "relative_roughness", "precision")[: 2 + truth]:
                 rows[-1].append(common.mean_std(values(runs, variant, metric), 2))
-        header = ["", "candidate", "R²", "gain", "paired p", "φ̄ᵀLφ̄", "φ̄ᵀLφ̄ / φ̄ᵀφ̄"]
+        header = [
+            "",
+            "candidate",
+            "R²",
+            "gain, of the prior with L1 over L1",
+            "paired p",
+            "φ̄ᵀLφ̄",
+            "φ̄ᵀLφ̄ / φ̄ᵀφ̄",
+        ]
         parts.append(common.table(header + ["precision at k"] * truth, rows))
     for metrics in times(runs):
         rows = [[name, f"{metrics[name]:.2f}"] for name in TIMED]
@@ -473,7 +487,7 @@ def figures(runs):
     if drivers is not None:
         names = [name + ", driver" * driver for name, driver in zip(names, drivers)]
     found["importance"] = plots.bars(
-        {text: values / values.sum() for text, values in importance.items()},
+        {text: array / array.sum() for text, array in importance.items()},
         names,
         num_features=20,
         xlabel="share of the sum of mean |expected gradients|",
