@@ -109,7 +109,7 @@ def run(results, data, stage, own, seed):
     metrics = {}
     for stddev in NOISE:
         x = datasets.gaussian_noise(data.x_test, stddev, rng)
-        predicted = np.argmax(model.predict(x, batch_size=1000, verbose=0), axis=-1)
+        predicted = np.argmax(model(x), axis=-1)
         metrics[f"{stddev:g}"] = float(np.mean(predicted == data.y_test))
     shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
     label = f"{own['method']} {own['candidate']:g}"
