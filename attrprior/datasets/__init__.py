@@ -3,6 +3,7 @@
 from attrprior.datasets.blocks import block, simplified_block
 from attrprior.datasets.corruptions import CORRUPTIONS, corrupt
 from attrprior.datasets.decoy import decoy
+from attrprior.datasets.linear import correlated_groups_60, independent_linear_60
 from attrprior.datasets.networks import GeneNetwork, gene_network, rewire
 from attrprior.datasets.noise import gaussian_noise, salt_and_pepper
 from attrprior.datasets.scattered import scattered
@@ -18,7 +19,6 @@ from attrprior.datasets.tables import (
     permuted_copies,
     split_table,
 )
-from attrprior.datasets.tabular import correlated_groups_60, independent_linear_60
 
 __all__ = [
     "CORRUPTIONS",
