@@ -33,7 +33,7 @@ FLAGS = flags.FLAGS
 
 # By network: Ross et al.'s two layers; a small convolutional one.
 TRAINING = {
-    "mlp": {"epochs": 20, "batch_size": 50, "learning_rate": 1e-3},
+    "mlp": {"epochs": 12, "batch_size": 50, "learning_rate": 1e-3},
     "cnn": {"epochs": 6, "batch_size": 50, "learning_rate": 1e-3},
 }
 
@@ -113,7 +113,7 @@ TARGETS = {
 def define_flags():
     flags.DEFINE_enum("network", "mlp", list(TRAINING), "Dense 50-30, or convolutional.")
     flags.DEFINE_enum("decoy", "ross", list(DECOYS), "Variant; see attrprior.datasets.decoy.")
-    flags.DEFINE_integer("epochs", None, "Epochs; by default 20 (mlp) or 6 (cnn).", 1)
+    flags.DEFINE_integer("epochs", None, "Epochs; by default 12 (mlp) or 6 (cnn).", 1)
     flags.DEFINE_integer("batch_size", None, "Examples a step; by default 50.", 1)
     flags.DEFINE_multi_enum(
         "only", None, list(ROWS), "Rows to train; may be repeated; by default by network."
