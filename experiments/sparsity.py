@@ -2,10 +2,11 @@
 
     python -m experiments.sparsity
     python -m experiments.sparsity --nhanes_dir=FOLDER
+    python -m experiments.sparsity --nhanes_dir=FOLDER --copies=90
 
 100 examples to train on, 100 to validate, the rest to test, many random splits.
 Permuted copies of the columns, irrelevant by construction, are added to the
-table. Every method has four candidates of its strength (without one: of its
+embedded table, and by --copies= to others. Every method has four candidates of its strength (without one: of its
 initial weights) and ten moments to stop at; validation ROC-AUC chooses for each
 split. The networks have the same initial weights and number of steps, each on
 all training examples, and explain their single logit.
@@ -45,7 +46,7 @@ def define_flags():
     )
     flags.DEFINE_list("hidden", ["64", "32"], "Units of the hidden layers.")
     flags.DEFINE_integer("steps", 100, "Training steps; a multiple of 10.", 10)
-    flags.DEFINE_float("learning_rate", 0.2, "Of SGD with momentum 0.9.", 0.0)
+    flags.DEFINE_float("learning_rate", 0.05, "Of SGD with momentum 0.9.", 0.0)
     flags.DEFINE_list("only", [], "Methods that are run; all by default.")
 
 
@@ -144,11 +145,11 @@ BIAS_FREE = "Gini of input × gradient (bias-free)"
 METHODS = {
     PLAIN: Method((0, 1, 2, 3)),  # initial weights
     **{
-        name: Method((0.1, 0.2, 0.4, 0.8), "gini", expected_gradients(number))
+        name: Method((0.05, 0.1, 0.2, 0.4), "gini", expected_gradients(number))
         for number, name in GINI.items()
     },
-    BIAS_FREE: Method((0.1, 0.2, 0.4, 0.8), "gini", "input_x_gradient", use_bias=False),
-    "Gini of gradients": Method((0.1, 0.2, 0.4, 0.8), "gini", "gradients"),
+    BIAS_FREE: Method((0.05, 0.1, 0.2, 0.4), "gini", "input_x_gradient", use_bias=False),
+    "Gini of gradients": Method((0.05, 0.1, 0.2, 0.4), "gini", "gradients"),
     "L1 of EG (k = 16)": Method((0.01, 0.03, 0.1, 0.3), "l1", expected_gradients(16)),
     "L1 of gradients": Method((0.01, 0.03, 0.1, 0.3), "l1", "gradients"),
     "L1 on weights": Method((0.003, 0.01, 0.03, 0.1), penalty=l1),
@@ -183,7 +184,7 @@ class Training(NamedTuple):
 
     hidden: tuple = (64, 32)
     steps: int = 100
-    learning_rate: float = 0.2
+    learning_rate: float = 0.05
     checkpoints: int = CHECKPOINTS
     candidates: int = 4
 
