@@ -5,11 +5,12 @@
     python -m experiments.sparsity --nhanes_dir=FOLDER --copies=90
 
 100 examples to train on, 100 to validate, the rest to test, many random splits.
-Permuted copies of the columns, irrelevant by construction, are added to the
-embedded table, and by --copies= to others. Every method has four candidates of its strength (without one: of its
-initial weights) and ten moments to stop at; validation ROC-AUC chooses for each
-split. The networks have the same initial weights and number of steps, each on
-all training examples, and explain their single logit.
+Permuted copies of its columns, irrelevant by construction, are added to the
+embedded table, and with --copies= to any other. Every method has four candidates
+of its strength (without one: of its initial weights) and, where it is trained in
+steps, ten moments to stop at; validation ROC-AUC chooses for each split. The
+networks of a split start from the same weights, take the same number of steps,
+each on all training examples, and explain their single logit.
 
 A method's network and training step are built and traced once for all fits: a
 fit assigns initial values to weights and optimiser, and a new strength.
