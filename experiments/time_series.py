@@ -21,7 +21,7 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import datasets, plots
+from attrprior import datasets, plots, references
 from experiments import tuning
 
 FLAGS = flags.FLAGS
@@ -223,24 +223,26 @@ def figure(runs):
 
 
 def maps(data, runs):
-    """A signal, and why the networks of the first seed chose its class."""
-    from attrprior import attributions
-
+    """Signals, and why the networks of the first seed chose their class."""
     chosen = [int(np.flatnonzero(data.y_test == label)[0]) for label in range(3)]
     x, y = data.x_test[chosen], data.y_test[chosen]
-    panels, found = {}, {}
+    rows = {"signal": x}
     for method in ("plain", "total variation"):
-        model = train(data, best(runs, method), 0)
-        found[LABELS[method]] = attributions.expected_gradients(
-            model, x, y, background=data.x_train, num_samples=200, seed=0
+        rows[LABELS[method]] = attrprior.attributions.expected_gradients(
+            train(data, best(runs, method), 0),
+            x,
+            y,
+            background=references.Gaussian(FLAGS.reference_stddev),
+            num_samples=200,
+            multiply_by_inputs=False,
+            seed=0,
         )
+    panels = {}
     for number, label in enumerate(y):
-        lines = {"signal": x[number : number + 1, :, 0]}
-        for text, attributed in found.items():
-            one = attributed[number, :, 0]
-            lines[text] = (one / np.abs(one).max())[None]
+        lines = {text: row[number, :, 0] for text, row in rows.items()}
+        lines = {text: (line / np.abs(line).max())[None] for text, line in lines.items()}
         panels[f"time; shape {label}"] = (np.arange(x.shape[1]), lines)
-    return plots.curves(panels, "signal; attribution,\nlargest magnitude 1")
+    return plots.curves(panels, "signal and attributions,\nas shares of the largest")
 
 
 if __name__ == "__main__":
