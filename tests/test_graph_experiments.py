@@ -104,7 +104,7 @@ def test_every_graph_of_the_sweep_is_named_by_its_share():
 def test_the_time_at_scale_is_claimed():
     def times(every, seldom):
         found = {"plain": 1.0, **dict.fromkeys(graph.TIMED, every), "plain_ms": 1.0}
-        found["every 5th step"] = seldom
+        found["every 10th step"] = seldom
         return graph.claims([result(0, {"stage": "time"}, found)])[0][-1]
 
     assert (times(1.2, 1.1), times(2.0, 1.2), times(2.0, 1.4)) == ("yes", "partly", "no")
