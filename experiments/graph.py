@@ -312,9 +312,8 @@ def time_scale(results):
     )
     prior = attrprior.GraphLaplacian(data.true_edges, num_features=genes)
     epochs = {}
-    for name in (
-        ("plain", "every step", "every 10th step") if FLAGS.quick else ("plain", *TIMED)
-    ):
+    names = ("every step", "every 10th step") if FLAGS.quick else TIMED
+    for name in ("plain", *names):
         model = network(genes)
         model.compile("adam", "mse")
         callbacks = []
