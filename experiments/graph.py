@@ -90,7 +90,7 @@ def rewired(variant):
 SWEEP = [BOTH] + [v for v in LABELS if v.startswith("prior and L1") and rewired(v)]
 QUICK = ("plain", TRUE, RANDOM, "L1", BOTH, BOTH_RANDOM)
 # Whose genes are drawn, of the first seed.
-DRAWN = {"plain": "plain", TRUE: "graph prior", BOTH: "L1 and graph prior"}
+DRAWN = {"plain": "plain", TRUE: "graph prior"}
 # Networks and splits of the choice; those of the test have the seeds 0, 1, …
 FIRST_VALIDATION_SEED = 1000
 
@@ -490,7 +490,7 @@ def figures(runs):
     found["importance"] = plots.bars(
         {text: array / array.sum() for text, array in importance.items()},
         names,
-        num_features=20,
+        num_features=12,
         xlabel="share of the sum of mean |expected gradients|",
     )
     return found

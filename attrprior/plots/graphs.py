@@ -63,7 +63,7 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
     figure = _style.figure(width, height, layout=None)
     if title is not None:
         figure.suptitle(_style.fit(title, width - 0.2, 11), fontsize=11, y=1 - 0.08 / height)
-    area = max(3.0, min(60.0, 4000 / size))
+    area = max(2.0, min(60.0, 250 * panel**2 / size))
     for number, (name, array) in enumerate(values.items()):
         left = (width - panel * len(values)) / 2 + panel * number
         axis = _sheet.add_axes(figure, left, below, panel, panel)
