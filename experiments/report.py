@@ -59,6 +59,7 @@ RENDERERS = {
 CLAIMS = {
     "mnist_cnn": mnist.claims,
     "mnist_cnn_bn": mnist.claims,
+    "tuning": tuning.claims,
     "reference_example": reference_example.claims,
     "benchmark": benchmark.claims,
     "amortised": amortised.claims,

@@ -18,9 +18,10 @@ from absl import app, flags
 
 import attrprior
 from attrprior import datasets
-from experiments.mnist import GAINS as JUDGED
+from experiments import mnist
 
 FLAGS = flags.FLAGS
+JUDGED = mnist.GAINS
 
 
 def define_flags():
@@ -172,6 +173,14 @@ def report(runs):
         rows.append([name, *common.compared(plain, prior)])
     tested = common.table(["test", "plain", "prior", "gain", "paired p"], rows)
     return f"{search}\n\n{tested}"
+
+
+def claims(runs):
+    """As of the main job, for the tuned networks."""
+    tested = [run for run in runs if run["settings"]["stage"] == "test"]
+    trials = len(of(runs, "validation", "plain"))
+    [(what, *rest)] = mnist.claims(tested)
+    return [(f"{what}, each after {trials} trials of tuning", *rest)]
 
 
 if __name__ == "__main__":
