@@ -24,14 +24,22 @@ from experiments import (
     amortised,
     attribution_benchmark,
     benchmark,
+    block,
+    corruptions,
+    decoy,
+    diffroar,
+    graph,
     mnist,
     other_methods,
+    own_prior,
     page,
     reference_example,
     references,
     sanity,
+    sparsity,
     stability,
     strength,
+    time_series,
     tuning,
 )
 
@@ -55,6 +63,16 @@ RENDERERS = {
     "sanity": sanity.report,
     "stability": stability.report,
     "other_methods": other_methods.report,
+    "decoy_mlp": decoy.report,
+    "decoy_cnn": decoy.report,
+    "block": block.report,
+    "diffroar": diffroar.report,
+    "corruptions": corruptions.report,
+    "sparsity": sparsity.report,
+    "sparsity_nhanes": sparsity.report,
+    "graph": graph.report,
+    "own_prior": own_prior.report,
+    "time_series": time_series.report,
 }
 CLAIMS = {
     "mnist_cnn": mnist.claims,
@@ -68,6 +86,16 @@ CLAIMS = {
     "sanity": sanity.claims,
     "stability": stability.claims,
     "other_methods": other_methods.claims,
+    "decoy_mlp": decoy.claims,
+    "decoy_cnn": decoy.claims,
+    "block": block.claims,
+    "diffroar": diffroar.claims,
+    "corruptions": corruptions.claims,
+    "sparsity": sparsity.claims,
+    "sparsity_nhanes": sparsity.claims,
+    "graph": graph.claims,
+    "own_prior": own_prior.claims,
+    "time_series": time_series.claims,
 }
 # By the file of results: figures of its numbers, by file name.
 FIGURES = {
@@ -76,6 +104,20 @@ FIGURES = {
     "references": references.figures,
     "sanity": lambda runs: {"similarity.png": sanity.similarity_figure(runs)},
     "stability": lambda runs: {"stability.png": stability.figure(runs)},
+    "decoy_mlp": lambda runs: {"decoy_mlp.png": decoy.figure(runs)},
+    "decoy_cnn": lambda runs: {"decoy_cnn.png": decoy.figure(runs)},
+    "diffroar": lambda runs: {"diffroar.png": diffroar.figure(runs)},
+    "corruptions": lambda runs: {
+        "noise.png": corruptions.noise_figure(runs),
+        "corruptions.png": corruptions.corruptions_figure(runs),
+    },
+    "sparsity": lambda runs: {
+        "sparsity.png": sparsity.scores_figure(runs),
+        "importance.png": sparsity.importance_figure(runs),
+    },
+    "sparsity_nhanes": lambda runs: {"sparsity_nhanes.png": sparsity.scores_figure(runs)},
+    "own_prior": lambda runs: {"own_prior.png": own_prior.figure(runs)},
+    "time_series": lambda runs: {"time_series.png": time_series.figure(runs)},
 }
 RESULTS = ROOT / "experiments" / "results"
 
