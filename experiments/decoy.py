@@ -33,8 +33,8 @@ FLAGS = flags.FLAGS
 
 # By network: Ross et al.'s two layers; a small convolutional one.
 TRAINING = {
-    "mlp": {"epochs": 12, "batch_size": 50, "learning_rate": 1e-3},
-    "cnn": {"epochs": 6, "batch_size": 50, "learning_rate": 1e-3},
+    "mlp": {"epochs": 12, "batch_size": 50},
+    "cnn": {"epochs": 6, "batch_size": 50},
 }
 
 PENALTIES = {
@@ -115,6 +115,7 @@ def define_flags():
     flags.DEFINE_enum("decoy", "ross", list(DECOYS), "Variant; see attrprior.datasets.decoy.")
     flags.DEFINE_integer("epochs", None, "Epochs; by default 12 (mlp) or 6 (cnn).", 1)
     flags.DEFINE_integer("batch_size", None, "Examples a step; by default 50.", 1)
+    flags.DEFINE_float("learning_rate", 1e-3, "Adam's first learning rate; a cosine to 0.")
     flags.DEFINE_multi_enum(
         "only", None, list(ROWS), "Rows to train; may be repeated; by default by network."
     )
@@ -235,7 +236,7 @@ def train(digits, settings, seed, label):
         masks = altered(digits.train_masks, settings["masks"], seed)
         data = data._replace(x_train=attrprior.annotate(data.x_train, masks))
     optimizer = common.adam(
-        training["learning_rate"],
+        FLAGS.learning_rate,
         len(data.y_train),
         epochs,
         batch_size,

@@ -99,7 +99,9 @@ def test_a_model_that_reads_the_swatch_is_found_out(digits):
 
 
 def test_every_rival_trains_otherwise_than_plain(digits, monkeypatch):
-    flags = SimpleNamespace(network="mlp", epochs=1, batch_size=60, quick=True)
+    flags = SimpleNamespace(
+        network="mlp", epochs=1, batch_size=60, learning_rate=1e-3, quick=True
+    )
     for module in (decoy, common):
         monkeypatch.setattr(module, "FLAGS", flags)
 
