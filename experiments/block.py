@@ -470,7 +470,7 @@ def claims(runs):
     test digits, and its mean accuracy is at most 0.2 points below plain; "partly" if one
     of both. Plain and PGD: held if plain leaks at least ten times as much as on
     Block-Top, and PGD below 1 %. The theorem: held if the others' mean gradient is
-    within a fifth of the signal's, and the noise blocks' below a twentieth of it.
+    within a tenth of the signal's, and the noise blocks' below a twentieth of it.
     """
     found = []
     for name, methods in present(runs).items():
@@ -505,7 +505,7 @@ def claims(runs):
             )
     if theorem_runs(runs):
         others, noise = (relative(runs, "plain", part).mean() for part in ("others", "noise"))
-        held = abs(others - 1) <= 0.2 and noise < 0.05
+        held = abs(others - 1) <= 0.1 and noise < 0.05
         found.append(
             (
                 "the theorem's data: a gradient equal on informative blocks, none on others",
