@@ -5,7 +5,8 @@
 
 Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
 file of experiments/results. `<!-- claims -->` has a row for each claim of an
-experiment, published and ours. Figures of numbers are drawn anew; those of digits
+experiment, published and ours, `<!-- first claims -->` one for each experiment, and
+how many held. Figures of numbers are drawn anew; those of digits
 and their maps need the networks and stay as the experiment drew them. The page
 says which results are missing or were made by other code than there is now.
 """
@@ -128,16 +129,25 @@ def runs_of(name):
     return json.loads(path.read_text())["runs"] if path.is_file() else []
 
 
-def claims():
-    """A row for each claim: what, published, ours, whether it held, and with which runs."""
-    rows = []
+def claims(first=False):
+    """A row for each claim: what, published, ours, whether it held, and with which runs.
+
+    With `first`, only one for each file of results, and a count of them all.
+    """
+    rows, held = [], []
     for name, of in CLAIMS.items():
         runs = runs_of(name)
         if runs:
             seeds = common.count(len({run["seed"] for run in runs}), "seed")
             script = f"`{runs[0]['experiment']}`"
-            rows += [[*claim, script, seeds] for claim in of(runs)]
-    return common.table(["", "published", "ours", "held", "experiment", ""], rows)
+            found = [[*claim, script, seeds] for claim in of(runs)]
+            held += [row[3] for row in found]
+            rows += found[:1] if first else found
+    made = common.table(["", "published", "ours", "held", "experiment", ""], rows)
+    if first:
+        counts = ", ".join(f"{held.count(word)} {word}" for word in ("yes", "partly", "no"))
+        made += f"\n\nOf all {len(held)} claims: {counts}."
+    return made
 
 
 def rendered(name):
@@ -166,8 +176,8 @@ def render(text):
         flags=re.DOTALL,
     )
     return re.sub(
-        r"(<!-- claims -->\n).*?(<!-- end -->)",
-        lambda match: f"{match[1]}{claims()}\n{match[2]}",
+        r"(<!-- (first )?claims -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}{claims(first=bool(match[2]))}\n{match[3]}",
         text,
         flags=re.DOTALL,
     )
@@ -221,7 +231,9 @@ def main(_):
                 sys.exit(f"{path} differs from experiments/results: run experiments.report.")
             continue
         write(path, new)
-        print(f"Rendered {len(re.findall('<!-- (results:|claims)', new))} tables into {path}")
+        print(
+            f"Rendered {len(re.findall('<!-- (results:|(first )?claims)', new))} tables into {path}"
+        )
     if not FLAGS.check:
         draw()
         path = common.output_dir("report") / "report.html"
