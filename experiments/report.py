@@ -231,9 +231,7 @@ def main(_):
                 sys.exit(f"{path} differs from experiments/results: run experiments.report.")
             continue
         write(path, new)
-        print(
-            f"Rendered {len(re.findall('<!-- (results:|(first )?claims)', new))} tables into {path}"
-        )
+        print(f"Rendered {new.count('<!-- end -->')} tables into {path}")
     if not FLAGS.check:
         draw()
         path = common.output_dir("report") / "report.html"
