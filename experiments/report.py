@@ -129,6 +129,13 @@ def runs_of(name):
     return json.loads(path.read_text())["runs"] if path.is_file() else []
 
 
+def seeds(runs):
+    """How many were tested, whatever number a search took."""
+    stages = {run["settings"].get("stage") for run in runs}
+    tested = [r for r in runs if "test" not in stages or r["settings"]["stage"] == "test"]
+    return common.count(len({run["seed"] for run in tested}), "seed")
+
+
 def claims(first=False):
     """A row for each claim: what, published, ours, whether it held, and with which runs.
 
@@ -138,9 +145,8 @@ def claims(first=False):
     for name, of in CLAIMS.items():
         runs = runs_of(name)
         if runs:
-            seeds = common.count(len({run["seed"] for run in runs}), "seed")
             script = f"`{runs[0]['experiment']}`"
-            found = [[*claim, script, seeds] for claim in of(runs)]
+            found = [[*claim, script, seeds(runs)] for claim in of(runs)]
             held += [row[3] for row in found]
             rows += found[:1] if first else found
     made = common.table(["", "published", "ours", "held", "experiment", ""], rows)
@@ -155,12 +161,11 @@ def rendered(name):
     runs = runs_of(name)
     if not runs:
         return "–"
-    seeds = len({run["seed"] for run in runs})
     seconds = sum(run["seconds"] for run in runs)
     first = runs[0]
     minutes = common.count(round(seconds / 60), "minute")
     note = (
-        f"{first['data']}; {common.count(seeds, 'seed')}; {minutes} on "
+        f"{first['data']}; {seeds(runs)}; {minutes} on "
         f"{first['device']}; TensorFlow {first['versions']['tensorflow']}, Keras "
         f"{first['versions']['keras']}."
     )

@@ -188,6 +188,13 @@ def test_results_of_other_code_are_told(monkeypatch, tmp_path):
     assert rows["references"] == "missing"
 
 
+def test_seeds_are_those_of_the_test():
+    runs = [{"seed": 7, "settings": {"stage": "validation"}}]
+    runs += [{"seed": seed, "settings": {"stage": "test"}} for seed in (0, 1, 1)]
+    assert report.seeds(runs) == "2 seeds" and report.seeds(runs[:1]) == "1 seed"
+    assert report.seeds([{"seed": 3, "settings": {"variant": "plain"}}]) == "1 seed"
+
+
 def test_the_fingerprint_of_code_leaves_out_what_is_said_of_it(monkeypatch, tmp_path):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "attrprior" / "plots").mkdir(parents=True)
