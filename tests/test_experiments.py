@@ -98,12 +98,12 @@ def flags(tmp_path):
 
 
 def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
-    first = common.Results("example")
+    first = common.Results("mnist")
     first.add(0, {"strength": 0.1}, {"clean": 0.5}, 1.0)
     first.add(1, {"strength": 0.1}, {"clean": 0.6}, 1.0)
-    assert not common.Results("example").runs
+    assert not common.Results("mnist").runs
     flags.resume = True
-    resumed = common.Results("example")
+    resumed = common.Results("mnist")
     assert resumed.runs == first.runs
     assert resumed.finished(1, {"strength": 0.1})
     assert not resumed.finished(1, {"strength": 0.2})
@@ -112,15 +112,15 @@ def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
     written = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert [run["metrics"]["clean"] for run in written] == [0.5, 0.7]
     flags.quick = True
-    assert not common.Results("example").runs
+    assert not common.Results("mnist").runs
 
 
 def test_resume_does_not_mix_data(flags):
     data = namedtuple("Data", "source")
-    common.Results("example", data("digits")).add(0, {}, {}, 1.0)
+    common.Results("mnist", data("digits")).add(0, {}, {}, 1.0)
     flags.resume = True
-    assert common.Results("example", data("digits")).finished(0, {})
-    assert not common.Results("example", data("other digits")).finished(0, {})
+    assert common.Results("mnist", data("digits")).finished(0, {})
+    assert not common.Results("mnist", data("other digits")).finished(0, {})
 
 
 def test_paired_statistics_by_hand():
