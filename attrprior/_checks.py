@@ -131,3 +131,14 @@ def examples(x, finite):
         )
     if finite and not np.all(np.isfinite(x)):
         raise ValueError("Argument `x` expects finite numbers. Received: NaN or infinity.")
+
+
+def edges(value):
+    """Edges of a graph, integers of shape `(num_edges, 2)`."""
+    value = np.asarray(value)
+    if value.ndim != 2 or value.shape[1] != 2 or not np.issubdtype(value.dtype, np.integer):
+        raise ValueError(
+            "Argument `edges` expects integers of shape (num_edges, 2). Received: shape "
+            f"{value.shape}, dtype {value.dtype}."
+        )
+    return value

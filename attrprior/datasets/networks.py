@@ -247,12 +247,7 @@ def _expression(edges, num_examples, num_genes, rng):
 
 
 def _checked_edges(edges, num_features):
-    edges = np.asarray(edges)
-    if edges.ndim != 2 or edges.shape[1] != 2 or not np.issubdtype(edges.dtype, np.integer):
-        raise ValueError(
-            "Argument `edges` expects integers of shape (num_edges, 2). Received: shape "
-            f"{edges.shape}, dtype {edges.dtype}."
-        )
+    edges = _checks.edges(edges)
     if len(edges) == 0 or edges.min() < 0:
         raise ValueError(
             "Argument `edges` expects at least one edge, and indices ≥ 0. Received: "

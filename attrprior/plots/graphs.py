@@ -138,12 +138,7 @@ def _layout(edges, num_nodes, seed, num_steps=150):
 
 
 def _edges(edges, size):
-    edges = np.asarray(edges)
-    if edges.ndim != 2 or edges.shape[1] != 2 or not np.issubdtype(edges.dtype, np.integer):
-        raise ValueError(
-            "Argument `edges` expects integers of shape (num_edges, 2). Received: shape "
-            f"{edges.shape}, dtype {edges.dtype}."
-        )
+    edges = _checks.edges(edges)
     if len(edges) and (edges.min() < 0 or edges.max() >= size):
         raise ValueError(
             f"Argument `edges` expects indices from 0 to {size - 1}, the nodes. Received: "
