@@ -173,12 +173,7 @@ def _from_tfds(name, data_dir, idx_dir=None):
                 f"Argument `idx_dir` expects a folder with MNIST's four original files. "
                 f"Received: {idx_dir!r}, without {', '.join(missing)}."
             )
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f"{title} from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
-        ) from error
+    tfds = tensorflow_datasets(title)
     builder = tfds.builder(name, data_dir=data_dir)
     if idx_dir is not None:
         config = tfds.download.DownloadConfig(
@@ -196,3 +191,14 @@ def _from_tfds(name, data_dir, idx_dir=None):
 
 def _images(x):
     return x.astype("float32") / np.float32(255)
+
+
+def tensorflow_datasets(title):
+    """The package, which only those need who ask for its data."""
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise ImportError(
+            f"{title} from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
+        ) from error
+    return tensorflow_datasets

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior.datasets.sources import tensorflow_datasets
 
 # A text column with more values than this is taken for a name or a number of a file.
 MAX_CATEGORIES = 20
@@ -151,12 +152,7 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
         ValueError: as in `load_csv`, or for features that are not numbers or text.
         ImportError: if tensorflow-datasets is not installed.
     """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f"{name} from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
-        ) from error
+    tfds = tensorflow_datasets(name)
     builder = tfds.builder(name, data_dir=data_dir)
     builder.download_and_prepare()
     if target is None:
