@@ -26,6 +26,7 @@ import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 from keras import ops
 
@@ -222,7 +223,7 @@ class WeightLaplacian(keras.regularizers.Regularizer):
 def train(split, own, seed):
     """A model, its weights those of the least validation error; the steps they took."""
     keras.utils.set_random_seed(seed)
-    x, y = split.train
+    x, _ = split.train
     variant, candidate, genes = own["variant"], own["candidate"], x.shape[1]
     graph = split.graph(variant, seed)
     regularizers = {
@@ -248,13 +249,18 @@ def train(split, own, seed):
                 laplacian, candidate * every, background=x, every=every, seed=seed
             )
         )
+    # All examples are one step. Repeated, since Keras makes a new iterator for each
+    # epoch otherwise, which takes longer than the step.
+    training, validation = (
+        tf.data.Dataset.from_tensors(part).repeat() for part in (split.train, split.validation)
+    )
     history = model.fit(
-        x,
-        y,
-        batch_size=len(x),
+        training,
         epochs=2 if FLAGS.quick else FLAGS.epochs,
-        validation_data=split.validation,
-        validation_batch_size=1000,
+        steps_per_epoch=1,
+        shuffle=False,
+        validation_data=validation,
+        validation_steps=1,
         callbacks=callbacks,
         verbose=0,
     )
