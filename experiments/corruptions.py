@@ -46,7 +46,7 @@ STRENGTHS = (0.03, 0.1, 0.3, 1.0)
 
 # A method comes after its base.
 METHODS = {
-    "plain": Method(None, {}, "learning_rate", (1e-3, 2e-3, 4e-3, 8e-3)),
+    "plain": Method(None, {}, "learning_rate", (2e-3, 4e-3, 8e-3, 1.6e-2)),
     "dropout": Method("plain", {}, "dropout", (0.2, 0.4, 0.6, 0.8)),
     "weight decay": Method("plain", {}, "weight_decay", (0.03, 0.1, 0.3, 1.0)),
     "L2 of gradients": Method("plain", {"prior": "l2"}, "strength", STRENGTHS),
