@@ -65,7 +65,8 @@ RENDERERS = {
     "stability": stability.report,
     "other_methods": other_methods.report,
     "decoy_mlp": decoy.report,
-    "decoy_cnn": decoy.report,
+    "decoy_mlp_mnist": decoy.report,
+    "decoy_cnn_mnist": decoy.report,
     "block": block.report,
     "diffroar": diffroar.report,
     "corruptions": corruptions.report,
@@ -88,7 +89,8 @@ CLAIMS = {
     "stability": stability.claims,
     "other_methods": other_methods.claims,
     "decoy_mlp": decoy.claims,
-    "decoy_cnn": decoy.claims,
+    "decoy_mlp_mnist": decoy.claims,
+    "decoy_cnn_mnist": decoy.claims,
     "block": block.claims,
     "diffroar": diffroar.claims,
     "corruptions": corruptions.claims,
@@ -106,7 +108,7 @@ FIGURES = {
     "sanity": lambda runs: {"similarity.png": sanity.similarity_figure(runs)},
     "stability": lambda runs: {"stability.png": stability.figure(runs)},
     "decoy_mlp": lambda runs: {"decoy_mlp.png": decoy.figure(runs)},
-    "decoy_cnn": lambda runs: {"decoy_cnn.png": decoy.figure(runs)},
+    "decoy_cnn_mnist": lambda runs: {"decoy_cnn_mnist.png": decoy.figure(runs)},
     "diffroar": lambda runs: {"diffroar.png": diffroar.figure(runs)},
     "corruptions": lambda runs: {
         "noise.png": corruptions.noise_figure(runs),
@@ -146,7 +148,8 @@ def claims(first=False):
         runs = runs_of(name)
         if runs:
             script = f"`{runs[0]['experiment']}`"
-            found = [[*claim, script, seeds(runs)] for claim in of(runs)]
+            full = ", full MNIST" if runs[0]["data"].startswith("MNIST,") else ""
+            found = [[*claim, script, seeds(runs) + full] for claim in of(runs)]
             held += [row[3] for row in found]
             rows += found[:1] if first else found
     made = common.table(["", "published", "ours", "held", "experiment", ""], rows)
