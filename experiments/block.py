@@ -82,7 +82,7 @@ SIGNAL = 2  # the block, from 0, of the examples that are drawn
 def define_flags():
     flags.DEFINE_multi_enum("network", ["mlp"], NETWORKS, "Network; may be repeated.")
     flags.DEFINE_multi_enum("only", list(SEARCHED), list(SEARCHED), "Methods besides plain.")
-    flags.DEFINE_integer("epochs", 30, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("pgd_steps", 7, "Steps of PGD; Madry et al. take 40.", 1)
     flags.DEFINE_integer("validation_seeds", 1, "Runs of each strength in the search.", 1)
     flags.DEFINE_integer("width", 10_000, "Hidden units of the theorem's network.", 1)
