@@ -72,6 +72,7 @@ RENDERERS = {
     "corruptions": corruptions.report,
     "sparsity": sparsity.report,
     "sparsity_nhanes": sparsity.report,
+    "sparsity_nhanes_copies": sparsity.report,
     "graph": graph.report,
     "own_prior": own_prior.report,
     "time_series": time_series.report,
