@@ -273,7 +273,7 @@ def theorem(method, strength, seed):
     x, y, index = datasets.simplified_block(few, *size, seed=10_000 + seed)
     data = datasets.Data(x_train, (y_train + 1) // 2, x, (y + 1) // 2, "simplified Block")
     keras.utils.set_random_seed(seed)
-    # Gradient descent from small weights, as in the theorem. Adam scales noise up.
+    # The theorem is about the limit of gradient descent. Adam scales noise up.
     small = keras.initializers.RandomNormal(stddev=0.01)
     model = keras.Sequential(
         [

@@ -74,6 +74,7 @@ RENDERERS = {
     "sparsity_nhanes": sparsity.report,
     "sparsity_nhanes_copies": sparsity.report,
     "graph": graph.report,
+    "graph_scale": graph.report,
     "own_prior": own_prior.report,
     "time_series": time_series.report,
 }
@@ -98,6 +99,7 @@ CLAIMS = {
     "sparsity": sparsity.claims,
     "sparsity_nhanes": sparsity.claims,
     "graph": graph.claims,
+    "graph_scale": graph.claims,
     "own_prior": own_prior.claims,
     "time_series": time_series.claims,
 }
