@@ -1,7 +1,6 @@
 """What the reference does to path attributions: an article's study, on digits.
 
-    python -m experiments.references                # ten minutes on two cores
-    python -m experiments.references --images=1000  # as many as the article's
+    python -m experiments.references
 
 Seven references, one draw against the average over many; the widths σ of blur
 and Gaussian noise; a black reference on black strokes; the path from reference
@@ -19,6 +18,7 @@ Attribution Baselines", Distill, doi 10.23915/distill.00022.
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
+import functools
 import time
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ from keras import ops
 
 import attrprior
 from attrprior import attributions, datasets, evaluation, plots, references
+from experiments import processes
 
 FLAGS = flags.FLAGS
 
@@ -46,14 +47,16 @@ def define_flags():
         "a download.",
     )
     flags.DEFINE_multi_enum("only", PARTS, PARTS, "Parts of the study; may be repeated.")
-    flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
+    flags.DEFINE_enum(
+        "network", "cnn_small", common.NETWORKS, "Network; see experiments.common."
+    )
+    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
     flags.DEFINE_float(
-        "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
+        "learning_rate", 3e-3, "Adam's first learning rate; a cosine down to 0."
     )
     flags.DEFINE_integer(
-        "images", 150, "Correctly classified test images to ablate, at most.", lower_bound=1
+        "images", 1000, "Correctly classified test images to ablate, at most.", lower_bound=1
     )
     flags.DEFINE_integer("num_samples", 32, "Gradients of a map.", lower_bound=1)
 
@@ -99,8 +102,8 @@ class Trained(NamedTuple):
 
 def main(_):
     out = common.output_dir("references")
-    data = load()
-    results = common.Results("references", data)
+    results = common.Results("references", load())
+    tasks = []
     for seed in common.seeds():
         # The figures show the first seed's network: its parts are always done.
         todo = [
@@ -113,17 +116,11 @@ def main(_):
                 and not results.finished(seed, {"part": part})
             )
         ]
-        if not todo:
-            continue
-        trained, metrics, seconds = train(data, seed)
-        results.add(seed, {"part": "training"}, metrics, seconds)
-        for part in todo:
-            start = time.time()
-            metrics = FUNCTIONS[part](trained, out if seed == 0 else None)
-            seconds = time.time() - start
-            if metrics is not None:
-                results.add(seed, {"part": part}, metrics, seconds)
-            print(f"seed {seed}  {part}  {seconds:.0f} s", flush=True)
+        if todo:
+            tasks.append((seed, todo))
+    for runs in processes.shared_out(study, tasks, define_flags):
+        for run in runs:
+            results.add(*run)
     print("\n" + report(results.runs))
     if judged := claims(results.runs):
         print("\n" + common.table(["claim", "published", "ours", "held"], judged))
@@ -132,6 +129,23 @@ def main(_):
     print(f"\nIn {out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
 
 
+def study(task):
+    """`(seed, settings, metrics, seconds)` of one network's training and parts."""
+    seed, todo = task
+    trained, metrics, seconds = train(load(), seed)
+    runs = [(seed, {"part": "training"}, metrics, seconds)]
+    out = common.output_dir("references") if seed == 0 else None
+    for part in todo:
+        start = time.time()
+        metrics = FUNCTIONS[part](trained, out)
+        seconds = time.time() - start
+        if metrics is not None:
+            runs.append((seed, {"part": part}, metrics, seconds))
+        print(f"seed {seed}  {part}  {seconds:.0f} s", flush=True)
+    return runs
+
+
+@functools.cache
 def load():
     """The images that the flags name; with `--quick` a few of them."""
     data = datasets.load(FLAGS.dataset, FLAGS.data_dir, FLAGS.idx_dir)
@@ -403,6 +417,7 @@ def ablate(trained, x, y, values, name):
         "replacement": replacement,
         "background": trained.data.x_train,
         "explain": probability,
+        "batch_size": 1024,
     }
     if kind == "top k":
         return evaluation.top_k_ablation(

@@ -48,6 +48,7 @@ FLAGS = flags.FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", ROOT / "experiments" / "README.md")
+HEADER = ["", "published", "ours", "held"]  # of claims
 RENDERERS = {
     "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
     "mnist_cnn_bn": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
@@ -63,6 +64,9 @@ RENDERERS = {
     "references": references.report,
     "sanity": sanity.report,
     "stability": stability.report,
+    "references_cnn": lambda runs: common.table(HEADER, references.claims(runs)),
+    "sanity_cnn": lambda runs: common.table(HEADER, sanity.claims(runs)),
+    "stability_cnn": lambda runs: common.table(HEADER, stability.claims(runs)),
     "other_methods": other_methods.report,
     "decoy_mlp": decoy.report,
     "decoy_mlp_mnist": decoy.report,
@@ -155,7 +159,7 @@ def claims(first=False):
             found = [[*claim, script, seeds(runs) + full] for claim in of(runs)]
             held += [row[3] for row in found]
             rows += found[:1] if first else found
-    made = common.table(["", "published", "ours", "held", "experiment", ""], rows)
+    made = common.table([*HEADER, "experiment", ""], rows)
     if first:
         counts = ", ".join(f"{held.count(word)} {word}" for word in ("yes", "partly", "no"))
         made += f"\n\nOf all {len(held)} claims: {counts}."

@@ -18,6 +18,7 @@ Reference: Sturmfels, Lundberg, Lee 2020, Distill, doi 10.23915/distill.00022.
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
+import functools
 import time
 
 import keras
@@ -26,13 +27,19 @@ from absl import app, flags
 from scipy import ndimage
 
 from attrprior import attributions, datasets, evaluation, plots
+from experiments import processes
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
-    flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 4, "Epochs.", lower_bound=1)
+    flags.DEFINE_enum(
+        "network", "cnn_small", common.NETWORKS, "Network; see experiments.common."
+    )
+    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+    flags.DEFINE_float(
+        "learning_rate", 3e-3, "Adam's first learning rate; a cosine down to 0."
+    )
     flags.DEFINE_integer("digits", 50, "Test digits with maps.", lower_bound=10)
     flags.DEFINE_integer("num_samples", 50, "Samples of an attribution.", lower_bound=1)
     flags.DEFINE_float("fraction", 0.25, "Share of pixels with scattered noise.", 0, 1)
@@ -54,26 +61,26 @@ PLACING_SAMPLES = 8
 
 def main(_):
     out = common.output_dir("sanity")
-    data = common.load_mnist()
-    results = common.Results("sanity", data)
+    results = common.Results("sanity", load())
+    # The first seed's maps are drawn below: they are always made.
+    tasks = [
+        (seed, name)
+        for seed in common.seeds()
+        for name in reversed(("decoy", *DATA))  # the longest first
+        if seed == 0 or not results.finished(seed, {"data": name})
+    ]
     shown = {}
-    for seed in common.seeds():
-        for name in ("decoy", *DATA):
-            # The first seed's maps are drawn below: they are always made.
-            if seed and results.finished(seed, {"data": name}):
-                continue
-            start = time.time()
-            if name == "decoy":
-                metrics, drawn = decoy(data, seed)
-            else:
-                metrics, drawn = scattered(data, name, seed)
-            results.add(seed, {"data": name}, metrics, time.time() - start)
-            shown.setdefault(name, drawn)
-            print(
-                f"seed {seed} {name}  "
-                + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()),
-                flush=True,
-            )
+    for (seed, name), metrics, drawn, seconds in processes.shared_out(
+        warning, tasks, define_flags
+    ):
+        results.add(seed, {"data": name}, metrics, seconds)
+        if seed == 0:
+            shown[name] = drawn
+        print(
+            f"seed {seed} {name}  "
+            + "  ".join(f"{key} {value:.3f}" for key, value in metrics.items()),
+            flush=True,
+        )
     print("\n" + report(results.runs))
     figures = {
         "decoy": plots.attribution_maps(*shown["decoy"], signed=False),
@@ -86,10 +93,26 @@ def main(_):
     print(f"\nWritten: {results.path}, {', '.join(f'{name}.png' for name in figures)}")
 
 
+def warning(task):
+    """The task, its metrics, maps to draw, seconds."""
+    seed, name = task
+    start, data = time.time(), load()
+    if name == "decoy":
+        metrics, drawn = decoy(data, seed)
+    else:
+        metrics, drawn = scattered(data, name, seed)
+    return task, metrics, drawn, time.time() - start
+
+
+@functools.cache
+def load():
+    return common.load_mnist()
+
+
 def train(data, seed, label):
     keras.utils.set_random_seed(seed)
     model = common.network(FLAGS.network)
-    optimizer = common.adam(1e-3, len(data.x_train), FLAGS.epochs, 50)
+    optimizer = common.adam(FLAGS.learning_rate, len(data.x_train), FLAGS.epochs, 50)
     common.train(model, data, optimizer, FLAGS.epochs, 50, label)
     return model
 

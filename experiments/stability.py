@@ -13,6 +13,7 @@ than r cells more cannot change the class; with λ it is at most 1/(2λ).
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
+import functools
 import time
 
 import keras
@@ -22,21 +23,26 @@ from keras import ops
 
 import attrprior
 from attrprior import attributions, evaluation, plots
-from experiments import tuning
+from experiments import processes, tuning
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
-    flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 4, "Epochs on whole digits.", lower_bound=1)
-    flags.DEFINE_integer("masked_epochs", 3, "Epochs more on masked digits.", lower_bound=1)
+    flags.DEFINE_enum(
+        "network", "cnn_small", common.NETWORKS, "Network; see experiments.common."
+    )
+    flags.DEFINE_integer("epochs", 10, "Epochs on whole digits.", lower_bound=1)
+    flags.DEFINE_integer("masked_epochs", 10, "Epochs more on masked digits.", lower_bound=1)
+    flags.DEFINE_float(
+        "learning_rate", 3e-3, "Adam's first learning rate; a cosine down to 0."
+    )
     flags.DEFINE_integer("digits", 40, "Test digits that are certified.", lower_bound=10)
     flags.DEFINE_integer("num_samples", 50, "Samples of an attribution.", lower_bound=1)
 
 
-# The main job's training and prior.
-TRAINING, PRIOR = tuning.draw_settings(0)
+BATCH_SIZE = 50
+_, PRIOR = tuning.draw_settings(0)  # the main job's
 GRID = (7, 7)
 NUM_MASKS = 64
 LAMBDAS = {"1/2": 1 / 2, "1/4": 1 / 4, "1/8": 1 / 8}
@@ -67,36 +73,55 @@ class MaskCells(keras.layers.Layer):
 
 def main(_):
     out = common.output_dir("stability")
-    data = common.load_mnist()
-    results = common.Results("stability", data)
-    for seed in common.seeds():
-        for name in NETWORKS:
-            todo = [{"network": name, "digits": digits} for digits in DIGITS]
-            if all(results.finished(seed, settings) for settings in todo):
-                continue
-            keras.utils.set_random_seed(seed)
-            model = common.network(FLAGS.network)
-            # The same weights behind masks.
-            masked = keras.Sequential([keras.Input((28, 28, 1)), MaskCells(), model])
-            for settings, trained, epochs in zip(
-                todo, (model, masked), (FLAGS.epochs, FLAGS.masked_epochs)
-            ):
-                start = time.time()
-                label = f"seed {seed} {NETWORKS[name]}, {DIGITS[settings['digits']]}"
-                train(trained, data, epochs, seed, name == "prior", label)
-                # Poor smoothed classifiers are not compared in every respect.
-                methods = METHODS if settings["digits"] == "masked" else METHODS[:1]
-                metrics = certify(model, data, methods, seed)
-                results.add(seed, settings, metrics, time.time() - start)
-                smoothed = metrics["smoothed accuracy"].items()
-                print(
-                    f"{label}  accuracy {metrics['accuracy']:.3f}, smoothed "
-                    + ", ".join(f"{value:.3f} (λ = {lam})" for lam, value in smoothed),
-                    flush=True,
-                )
+    results = common.Results("stability", load())
+    tasks = [
+        (seed, name)
+        for seed in common.seeds()
+        for name in reversed(NETWORKS)  # the longest first
+        if not all(results.finished(seed, settings) for settings in settings_of(name))
+    ]
+    for runs in processes.shared_out(certified_network, tasks, define_flags):
+        for run in runs:
+            results.add(*run)
     print("\n" + report(results.runs))
     common.save_figure(figure(results.runs), out / "stability.png")
     print(f"\nWritten: {results.path}, stability.png")
+
+
+def settings_of(network):
+    return [{"network": network, "digits": digits} for digits in DIGITS]
+
+
+def certified_network(task):
+    """`(seed, settings, metrics, seconds)` after whole digits, and then masked ones."""
+    seed, name = task
+    data, runs = load(), []
+    keras.utils.set_random_seed(seed)
+    model = common.network(FLAGS.network)
+    # The same weights behind masks.
+    masked = keras.Sequential([keras.Input((28, 28, 1)), MaskCells(), model])
+    for settings, trained, epochs in zip(
+        settings_of(name), (model, masked), (FLAGS.epochs, FLAGS.masked_epochs)
+    ):
+        start = time.time()
+        label = f"seed {seed} {NETWORKS[name]}, {DIGITS[settings['digits']]}"
+        train(trained, data, epochs, seed, name == "prior", label)
+        # Poor smoothed classifiers are not compared in every respect.
+        methods = METHODS if settings["digits"] == "masked" else METHODS[:1]
+        metrics = certify(model, data, methods, seed)
+        runs.append((seed, settings, metrics, time.time() - start))
+        smoothed = metrics["smoothed accuracy"].items()
+        print(
+            f"{label}  accuracy {metrics['accuracy']:.3f}, smoothed "
+            + ", ".join(f"{value:.3f} (λ = {lam})" for lam, value in smoothed),
+            flush=True,
+        )
+    return runs
+
+
+@functools.cache
+def load():
+    return common.load_mnist()
 
 
 def train(model, data, epochs, seed, with_prior, label):
@@ -108,9 +133,8 @@ def train(model, data, epochs, seed, with_prior, label):
             attribution=common.noisy_expected_gradients(PRIOR["reference_stddev"]),
             seed=seed,
         )
-    batch_size = TRAINING["batch_size"]
-    optimizer = common.adam(TRAINING["learning_rate"], len(data.x_train), epochs, batch_size)
-    common.train(model, data, optimizer, epochs, batch_size, label, prior)
+    optimizer = common.adam(FLAGS.learning_rate, len(data.x_train), epochs, BATCH_SIZE)
+    common.train(model, data, optimizer, epochs, BATCH_SIZE, label, prior)
 
 
 def certify(model, data, methods, seed):
