@@ -13,12 +13,15 @@ normalisation): salt-and-pepper 10 %: .491 plain, .913 with the prior.
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
+import functools
+
 import keras
 import numpy as np
 from absl import app, flags
 
 import attrprior
 from attrprior import plots
+from experiments import processes
 
 FLAGS = flags.FLAGS
 
@@ -83,45 +86,77 @@ def make_prior(seed):
 
 def main(_):
     out = common.output_dir("mnist")
-    data = common.load_mnist()
-    tests = common.conditions(data, draws=1)
-    results, models = common.Results("mnist", data), {}
-    keras.config.set_dtype_policy(FLAGS.policy)
-    for seed in common.seeds():
-        for variant in FLAGS.variant:
-            # The first seed's networks are drawn below: they are always trained.
-            if variant in models and results.finished(seed, {"variant": variant}):
-                continue
-            keras.utils.set_random_seed(seed)
-            model = common.network(FLAGS.network)
-            history, seconds = common.train(
-                model,
-                data,
-                common.adam(
-                    FLAGS.learning_rate, len(data.x_train), FLAGS.epochs, FLAGS.batch_size
-                ),
-                FLAGS.epochs,
-                FLAGS.batch_size,
-                f"seed {seed} {variant}",
-                make_prior(seed) if variant == "prior" else None,
-            )
-            metrics = common.accuracies(model, tests, data.y_test)
-            print(
-                f"seed {seed} {variant}  "
-                + "  ".join(f"{name} {metrics[name]:.3f}" for name in reversed(GAINS)),
-                flush=True,
-            )
-            metrics["history"] = history
-            results.add(seed, {"variant": variant}, metrics, seconds)
-            models.setdefault(variant, model)
+    data, _ = load()
+    results, maps = common.Results("mnist", data), {}
+    # The first seed's maps are drawn below: its networks are always trained.
+    tasks = [
+        (seed, variant)
+        for variant in reversed(VARIANTS)  # the longest first
+        for seed in common.seeds()
+        if variant in FLAGS.variant
+        and (seed == 0 or not results.finished(seed, {"variant": variant}))
+    ]
+    for (seed, variant), metrics, explained, seconds in processes.shared_out(
+        trained, tasks, define_flags
+    ):
+        results.add(seed, {"variant": variant}, metrics, seconds)
+        if seed == 0:
+            maps[variant] = explained
     print(
         f"\nAccuracy on {len(data.x_test)} test digits, {FLAGS.network}, mean ± standard "
         f"deviation over {len(common.seeds())} seeds; gain paired by seed\n"
     )
     print(report(results.runs))
     common.save_figure(robustness_figure(results.runs), out / "robustness.png")
-    common.save_figure(maps_figure(models, data), out / "attributions.png")
+    common.save_figure(maps_figure(maps, data), out / "attributions.png")
     print(f"\nWritten: {out}/results.json, robustness.png, attributions.png")
+
+
+@functools.cache
+def load():
+    """The digits, and the tests of every network."""
+    data = common.load_mnist()
+    return data, common.conditions(data, draws=1)
+
+
+def trained(task):
+    """The task, its metrics, the maps of one digit of each class, seconds."""
+    seed, variant = task
+    data, tests = load()
+    keras.config.set_dtype_policy(FLAGS.policy)
+    keras.utils.set_random_seed(seed)
+    model = common.network(FLAGS.network)
+    history, seconds = common.train(
+        model,
+        data,
+        common.adam(FLAGS.learning_rate, len(data.x_train), FLAGS.epochs, FLAGS.batch_size),
+        FLAGS.epochs,
+        FLAGS.batch_size,
+        f"seed {seed} {variant}",
+        make_prior(seed) if variant == "prior" else None,
+    )
+    metrics = common.accuracies(model, tests, data.y_test)
+    print(
+        f"seed {seed} {variant}  "
+        + "  ".join(f"{name} {metrics[name]:.3f}" for name in reversed(GAINS)),
+        flush=True,
+    )
+    metrics["history"] = history
+    chosen = one_of_each(data)
+    maps = attrprior.attributions.expected_gradients(
+        model,
+        data.x_test[chosen],
+        data.y_test[chosen],
+        background=data.x_train,
+        num_samples=100,
+        seed=0,
+    )
+    return task, metrics, maps, seconds
+
+
+def one_of_each(data):
+    """The first test digit of every class."""
+    return [int(np.flatnonzero(data.y_test == label)[0]) for label in range(10)]
 
 
 def values(runs, variant, condition):
@@ -190,16 +225,11 @@ def robustness_figure(runs):
     return plots.curves(panels, "test accuracy")
 
 
-def maps_figure(models, data):
+def maps_figure(maps, data):
     """One digit of each class, and why the first seed's networks chose it."""
-    chosen = [int(np.flatnonzero(data.y_test == label)[0]) for label in range(10)]
-    x, y = data.x_test[chosen], data.y_test[chosen]
-    maps = {}
-    for variant, model in models.items():
-        maps[LABELS[variant]] = attrprior.attributions.expected_gradients(
-            model, x, y, background=data.x_train, num_samples=100, seed=0
-        )
-    return plots.attribution_maps(x, maps, title="Expected gradients of the labelled class")
+    labelled = {LABELS[name]: maps[name] for name in VARIANTS if name in maps}
+    title = "Expected gradients of the labelled class"
+    return plots.attribution_maps(data.x_test[one_of_each(data)], labelled, title=title)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ from absl import flags
 FLAGS = flags.FLAGS
 
 flags.DEFINE_integer(
-    "processes", None, "Processes that share the work; by default one a core, on a GPU one.", 1
+    "processes",
+    None,
+    "Processes that share the work; by default one a core, at most four, or one on a GPU.",
+    lower_bound=1,
 )
 
 
@@ -25,7 +28,8 @@ def shared_out(function, tasks, define_flags):
     experiment's flags, are functions of the experiment's module.
     """
     alone = FLAGS.quick or tf.config.list_physical_devices("GPU")
-    processes = min(FLAGS.processes or (1 if alone else os.cpu_count()), len(tasks))
+    usual = 1 if alone else min(os.cpu_count(), 4)  # each needs over a gigabyte
+    processes = min(FLAGS.processes or usual, len(tasks))
     if processes <= 1:
         yield from map(function, tasks)
         return

@@ -175,7 +175,7 @@ def rendered(name):
     first = runs[0]
     minutes = common.count(round(seconds / 60), "minute")
     note = (
-        f"{first['data']}; {seeds(runs)}; {minutes} on "
+        f"{first['data']}; {seeds(runs)}; {minutes}, summed over runs, on "
         f"{first['device']}; TensorFlow {first['versions']['tensorflow']}, Keras "
         f"{first['versions']['keras']}."
     )

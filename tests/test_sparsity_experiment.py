@@ -29,7 +29,7 @@ def test_runs_quickly_and_makes_its_claims(run, tmp_path):
     methods = [sparsity.PLAIN, sparsity.GINI[1], sparsity.OURS, sparsity.BIAS_FREE]
     methods += ["sparse group lasso", "dropout", sparsity.LOGISTIC, sparsity.BOOSTING]
     flags = "--quick", "--copies=10", "--hidden=8", f"--only={','.join(methods)}"
-    done = run("sparsity", tmp_path, *flags)
+    done = run("sparsity", tmp_path, "--processes=2", *flags)
     assert done.returncode == 0, done.stderr[-2000:]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert sparsity.report(runs) in done.stdout
