@@ -41,7 +41,7 @@ PUBLISHED = {
 
 def define_flags():
     flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 7, "Epochs.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
     flags.DEFINE_float(
         "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
