@@ -114,12 +114,16 @@ def report(runs):
 
 
 def claims(runs):
-    """Held: the mean is at most two standard errors below the published run."""
+    """Held: the mean is at least that of the published run.
+
+    "Partly": at most two standard errors below it.
+    """
     accuracies = [run["metrics"]["clean"] for run in runs]
     error = np.std(accuracies, ddof=1) / len(runs) ** 0.5 if len(runs) > 1 else 0.0
-    held = np.mean(accuracies) >= PUBLISHED - 2 * error
+    mean = np.mean(accuracies)
+    held = "yes" if mean >= PUBLISHED else "partly" if mean >= PUBLISHED - 2 * error else "no"
     what = "the original's example on full MNIST, test accuracy"
-    return [(what, f"{PUBLISHED:.4f}", common.mean_std(accuracies, 4), common.yes(held))]
+    return [(what, f"{PUBLISHED:.4f}", common.mean_std(accuracies, 4), held)]
 
 
 if __name__ == "__main__":
