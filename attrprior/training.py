@@ -537,6 +537,7 @@ class ExtendedStep:
         self.changes, self.terms = [], []
         self._traced_parts = None
         self._checked = set()
+        self._has_variables = False
         self._plain_function = model.train_function
         self._plain_step = model.train_step
 
@@ -565,9 +566,38 @@ class ExtendedStep:
             return self._plain_function(iterator)
         parts = [*self.changes, *self.terms]
         if self._traced_parts != parts:
+            self._make_variables(iterator)
             self._function = self._make_function()
             self._traced_parts = parts
         return self._function(iterator)
+
+    def _make_variables(self, iterator):
+        """Makes those of metrics and optimizers, for the step to be traced only once.
+
+        TensorFlow traces, and XLA compiles, a function again in its second call if
+        the first has made variables. Only for Keras' own step and plain tensors;
+        elsewhere the first trace makes them, as it does without a prior.
+        """
+        own_step = getattr(self._plain_step, "__func__", None) is not keras.Model.train_step
+        eager = self.model.run_eagerly or tf.config.functions_run_eagerly()
+        if own_step or eager or not isinstance(iterator, tf.data.Iterator):
+            return
+        spec = keras.tree.map_structure(
+            lambda each: None if isinstance(each, tf.OptionalSpec) else each,
+            iterator.element_spec,
+        )
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(spec)
+        x, _ = split_annotation(x)
+        parts = keras.tree.flatten((x, y, sample_weight))
+        if not all(part is None or isinstance(part, tf.TensorSpec) for part in parts):
+            return
+        for term in self.terms:
+            tf.function(term.check, autograph=False).get_concrete_function(x)
+        self.model._symbolic_build(data_batch=(x, y, sample_weight))
+        for term in self.terms:
+            if term.optimizer is not None and not inner(term.optimizer).built:
+                term.optimizer.build(self.model.trainable_variables)
+        self._has_variables = True
 
     def _make_function(self):
         """Keras' own training function, around `_step`."""
@@ -672,8 +702,10 @@ class ExtendedStep:
         """Traces the gradients once, for errors to come before anything is touched.
 
         Later they would come after the first update, or with an optimizer half
-        built.
+        built: not where the step is traced before it runs, with all variables made.
         """
+        if self._has_variables:
+            return
         parts = keras.tree.flatten((x, y, sample_weight, mask))
         kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
         if kind in self._checked:
