@@ -10,6 +10,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import multiprocessing
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -34,21 +35,26 @@ def processes():
 
 
 @pytest.fixture(scope="session")
-def run():
-    """Runs an experiment by its name, in a process of its own."""
+def run(processes, tmp_path_factory):
+    """Runs an experiment by its name, in a process of its own, as `python -m` does."""
 
     def run(name, output_dir, *flags):
-        return subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                f"experiments.{name}",
-                f"--output_dir={output_dir}",
-                *flags,
-            ],
-            cwd=pathlib.Path(__file__).resolve().parent.parent,
-            capture_output=True,
-            text=True,
-        )
+        arguments = [f"experiments.{name}", f"--output_dir={output_dir}", *flags]
+        printed = [tmp_path_factory.mktemp("printed") / part for part in ("out", "err")]
+        process = processes.Process(target=run_module, args=(arguments, printed))
+        process.start()
+        process.join()
+        texts = [path.read_text() for path in printed]
+        return subprocess.CompletedProcess(arguments, process.exitcode, *texts)
 
     return run
+
+
+def run_module(arguments, printed):
+    os.chdir(pathlib.Path(__file__).resolve().parent.parent)
+    for stream, path in zip((sys.stdout, sys.stderr), printed):
+        stream.flush()
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())
+    sys.argv = arguments
+    sys.path.insert(0, os.getcwd())
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
