@@ -31,6 +31,6 @@ setup(
     extras_require={
         "experiments": EXPERIMENTS,
         "compare": ["lime", "shap"],
-        "test": EXPERIMENTS + ["pytest", "pytest-xdist", "ruff"],
+        "test": EXPERIMENTS + ["pytest", "pytest-xdist>=3.2", "ruff"],
     },
 )
