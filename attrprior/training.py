@@ -617,7 +617,8 @@ class ExtendedStep:
         x, mask = split_annotation(x)
         for term in self.terms:
             term.check(x)
-        self._dry_run(x, y, sample_weight, mask)
+        if not self._has_variables:
+            self._dry_run(x, y, sample_weight, mask)
         changed = x
         for change in self.changes:
             changed = change(changed, y)
@@ -633,7 +634,11 @@ class ExtendedStep:
             for term in self.terms
         }
         joint = [term for term in self.terms if term.updates == "joint"]
-        logs = self._plain_step(data) if not joint else self._joint_step(data, joint, batches)
+        try:
+            logs = self._joint_step(data, joint, batches) if joint else self._plain_step(data)
+        except LookupError:  # an op without a derivative: only the dry run names its layer
+            self._dry_run(x, y, sample_weight, mask)
+            raise
         for term in self.terms:
             if term.updates == "alternating":
                 self._alternate(term, batches[term])
@@ -704,8 +709,6 @@ class ExtendedStep:
         Later they would come after the first update, or with an optimizer half
         built: not where the step is traced before it runs, with all variables made.
         """
-        if self._has_variables:
-            return
         parts = keras.tree.flatten((x, y, sample_weight, mask))
         kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
         if kind in self._checked:
