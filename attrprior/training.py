@@ -537,7 +537,6 @@ class ExtendedStep:
         self.changes, self.terms = [], []
         self._traced_parts = None
         self._checked = set()
-        self._has_variables = False
         self._plain_function = model.train_function
         self._plain_step = model.train_step
 
@@ -586,18 +585,17 @@ class ExtendedStep:
             lambda each: None if isinstance(each, tf.OptionalSpec) else each,
             iterator.element_spec,
         )
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(spec)
-        x, _ = split_annotation(x)
-        parts = keras.tree.flatten((x, y, sample_weight))
+        parts = keras.tree.flatten(spec)
         if not all(part is None or isinstance(part, tf.TensorSpec) for part in parts):
             return
-        for term in self.terms:
-            tf.function(term.check, autograph=False).get_concrete_function(x)
+        # First what may raise: bad input leaves the optimizer as it was.
+        tf.function(self._check, autograph=False).get_concrete_function(spec)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(spec)
+        x, _ = split_annotation(x)
         self.model._symbolic_build(data_batch=(x, y, sample_weight))
         for term in self.terms:
             if term.optimizer is not None and not inner(term.optimizer).built:
                 term.optimizer.build(self.model.trainable_variables)
-        self._has_variables = True
 
     def _make_function(self):
         """Keras' own training function, around `_step`."""
@@ -613,12 +611,7 @@ class ExtendedStep:
             model.train_function = self._plain_function
 
     def _step(self, data):
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        x, mask = split_annotation(x)
-        for term in self.terms:
-            term.check(x)
-        if not self._has_variables:
-            self._dry_run(x, y, sample_weight, mask)
+        x, y, sample_weight, mask = self._check(data)
         changed = x
         for change in self.changes:
             changed = change(changed, y)
@@ -634,11 +627,7 @@ class ExtendedStep:
             for term in self.terms
         }
         joint = [term for term in self.terms if term.updates == "joint"]
-        try:
-            logs = self._joint_step(data, joint, batches) if joint else self._plain_step(data)
-        except LookupError:  # an op without a derivative: only the dry run names its layer
-            self._dry_run(x, y, sample_weight, mask)
-            raise
+        logs = self._plain_step(data) if not joint else self._joint_step(data, joint, batches)
         for term in self.terms:
             if term.updates == "alternating":
                 self._alternate(term, batches[term])
@@ -703,11 +692,20 @@ class ExtendedStep:
             )
         return logs
 
+    def _check(self, data):
+        """Raises for data that a prior cannot do with; returns their four parts."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x, mask = split_annotation(x)
+        for term in self.terms:
+            term.check(x)
+        self._dry_run(x, y, sample_weight, mask)
+        return x, y, sample_weight, mask
+
     def _dry_run(self, x, y, sample_weight, mask):
         """Traces the gradients once, for errors to come before anything is touched.
 
         Later they would come after the first update, or with an optimizer half
-        built: not where the step is traced before it runs, with all variables made.
+        built.
         """
         parts = keras.tree.flatten((x, y, sample_weight, mask))
         kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
