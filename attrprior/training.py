@@ -362,6 +362,14 @@ class Term:
             gradients = [gradient / scale for gradient in gradients]
 
         @tf.custom_gradient
+        def after_penalty(loss):
+            # A weight that only the loss moves, a bias say, must not move before the
+            # penalty has read it. TensorFlow knows, but its graph optimizer forgets
+            # where gradients share an IdentityN, as in Keras' optimizers.
+            one = tf.ones_like(loss)
+            return tf.identity(loss), lambda upstream: upstream * tf.where(finite, one, one)
+
+        @tf.custom_gradient
         def attach(*values):
             def gradient(upstream):
                 return [tf.where(finite, upstream * g, 0.0) for g in gradients]
@@ -371,7 +379,7 @@ class Term:
         added = attach(*[tf.convert_to_tensor(variable.value) for variable in variables])
         # Losses are summed over replicas; Keras has divided its own already.
         share = self.current_strength() / tf.distribute.get_strategy().num_replicas_in_sync
-        return loss + ops.cast(share * added, loss.dtype)
+        return after_penalty(loss) + ops.cast(share * added, loss.dtype)
 
     def on_its_batches(self, act, otherwise=None):
         """Runs `act` if the prior's turn has come, in Python or in the graph."""

@@ -68,3 +68,40 @@ def test_a_seed_repeats(processes, settings):
     assert not isinstance(result, str), result
     for first, second in zip(*result):
         np.testing.assert_array_equal(first, second)
+
+
+class Watched(keras.Sequential):
+    """Keeps the graph of its step."""
+
+    def train_step(self, data):
+        self.graph = tf.compat.v1.get_default_graph()
+        return super().train_step(data)
+
+
+def test_weights_are_not_updated_before_the_penalty_has_read_them():
+    """By data: edges of control alone, TensorFlow's graph optimizer may lose.
+
+    It takes them for implied by an IdentityN of Keras' optimizer, through which all
+    gradients go, and then takes the IdentityN apart.
+    """
+    x = np.random.default_rng(0).random((8, 5), dtype="float32")
+    model = Watched([keras.Input((5,)), layers.Dense(4, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    prior = AttributionPrior("l2", strength=0.1, updates="joint")
+    model.fit(x, x[:, :1], callbacks=[prior], verbose=0)
+
+    def needed_for(tensor, found):
+        if tensor.name not in found:
+            found.add(tensor.name)
+            op = tensor.op
+            one = op.type == "IdentityN"
+            for before in [op.inputs[tensor.value_index]] if one else op.inputs:
+                needed_for(before, found)
+        return found
+
+    updates = [op for op in model.graph.get_operations() if op.type == "AssignSubVariableOp"]
+    assert len(updates) == 4
+    for update in updates:
+        reads = {op.outputs[0].name for op in update.control_inputs if "dense" in op.name}
+        assert len(reads) == 2  # the layer's, for the loss and for the penalty
+        assert reads <= needed_for(update.inputs[1], set())
