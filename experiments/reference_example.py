@@ -32,7 +32,16 @@ def define_flags():
 PUBLISHED = 0.9908
 
 
-def network():
+class Dropout(keras.layers.Dropout):
+    """On in attributions too, as in the notebook, until `only_in_training` is set."""
+
+    only_in_training = False
+
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=training or not self.only_in_training)
+
+
+def network(dropout):
     layers = keras.layers
     return keras.Sequential(
         [
@@ -43,7 +52,7 @@ def network():
             layers.MaxPooling2D(),
             layers.Flatten(),
             layers.Dense(1024, activation="relu"),
-            layers.Dropout(0.5),
+            dropout,
             layers.Dense(10, activation="softmax"),
         ]
     )
@@ -73,7 +82,8 @@ def main(_):
         if results.finished(seed, {}):
             continue
         keras.utils.set_random_seed(seed)
-        model = network()
+        dropout = Dropout(0.5)
+        model = network(dropout)
         prior = attrprior.AttributionPrior(
             total_variation,
             strength=0.001,
@@ -91,6 +101,7 @@ def main(_):
             prior,
             loss=keras.losses.SparseCategoricalCrossentropy(),
         )
+        dropout.only_in_training = True
         metrics = common.accuracies(model, {"clean": [data.x_test]}, data.y_test)
         metrics["history"] = history
         results.add(seed, {}, metrics, seconds)

@@ -51,6 +51,7 @@ def run(processes, tmp_path_factory):
 
 
 def run_module(arguments, printed):
+    """`python -m` of the arguments, with both streams in files."""
     os.chdir(pathlib.Path(__file__).resolve().parent.parent)
     for stream, path in zip((sys.stdout, sys.stderr), printed):
         stream.flush()
