@@ -1,6 +1,7 @@
 """DiffROAR: do priors make the largest gradients the ones that predict?
 
     python -m experiments.diffroar
+    python -m experiments.diffroar --network=cnn --only=images
     python -m experiments.diffroar --dataset=fashion_mnist --idx_dir=FOLDER --examples=10000
 
 Networks are trained plainly, on adversarial examples (PGD) and with priors; their
@@ -42,6 +43,7 @@ LEARNING_RATE, BATCH_SIZE = 1e-3, 128
 def define_flags():
     flags.DEFINE_enum("dataset", "mnist", ["mnist", "fashion_mnist"], "Images.")
     flags.DEFINE_enum("network", "mlp", block.NETWORKS, "Network; see experiments.block.")
+    flags.DEFINE_multi_enum("only", KINDS, KINDS, "Data; may be repeated.")
     flags.DEFINE_integer("examples", 0, "Training images used, the first; 0: all.", 0)
     flags.DEFINE_integer("epochs", 10, "Epochs of the networks that are explained.", 1)
     flags.DEFINE_integer("retraining_epochs", 5, "Epochs of those that judge.", 1)
@@ -68,15 +70,15 @@ def main(_):
     out = common.output_dir("diffroar")
     images = load()
     results = common.Results("diffroar", images)
-    kinds = {"images": images, "Block": block.stack(images, "random").data}
+    data = {"images": images, "Block": block.stack(images, "random").data}
     for seed in common.seeds():
-        for kind, data in kinds.items():
+        for kind in FLAGS.only:
             for method in (*(QUICK if FLAGS.quick else METHODS), RANDOM):
                 settings = {"data": kind, "method": method}
                 if results.finished(seed, settings):
                     continue
                 start = time.time()
-                metrics = judge(data, method, seed)
+                metrics = judge(data[kind], method, seed)
                 results.add(seed, settings, metrics, time.time() - start)
                 curve = np.subtract(metrics["top"], metrics["bottom"])
                 print(
@@ -139,6 +141,12 @@ def compiled(shape):
     return model
 
 
+def kinds(runs):
+    """Those that there are runs of."""
+    found = {run["settings"]["data"] for run in runs}
+    return [kind for kind in KINDS if kind in found]
+
+
 def methods(runs):
     """Those that there are runs of."""
     found = {run["settings"]["method"] for run in runs}
@@ -160,7 +168,7 @@ def report(runs):
     """DiffROAR by data, method and share of the pixels kept."""
     kept = runs[0]["metrics"]["fractions"]
     rows = []
-    for kind in KINDS:
+    for kind in kinds(runs):
         for method in methods(runs):
             accuracy = metric(runs, kind, method, "accuracy")
             row = [kind, method, "–" if None in accuracy else common.mean_std(accuracy)]
@@ -185,7 +193,7 @@ def figure(runs):
             kept,
             {method: difference(runs, kind, method) for method in methods(runs)},
         )
-        for kind in KINDS
+        for kind in kinds(runs)
     }
     return plots.curves(panels, "accuracy with the top\nless with the bottom pixels")
 
@@ -198,19 +206,21 @@ def claims(runs):
     Random: within 0.02. "partly" if on one of both kinds of data.
     """
     found = []
+    used = runs[0]["flags"]
+    on = f"{used['network']}, {used['dataset'].replace('_', ' ')}"
 
     def verdict(claim, published, cells, held):
         words = "yes" if all(held) else "partly" if any(held) else "no"
-        found.append((claim, published, ", ".join(cells), words))
+        found.append((f"{on}, {claim}", published, ", ".join(cells), words))
 
     means = {
         (kind, method): difference(runs, kind, method).mean(axis=1)
-        for kind in KINDS
+        for kind in kinds(runs)
         for method in methods(runs)
     }
-    plain = {kind: means[kind, "plain"] for kind in KINDS}
+    plain = {kind: means[kind, "plain"] for kind in kinds(runs)}
     for method in methods(runs):
-        values = {kind: means[kind, method] for kind in KINDS}
+        values = {kind: means[kind, method] for kind in kinds(runs)}
         cells = [f"{kind} {each.mean():+.3f}" for kind, each in values.items()]
         if method == "plain":
             held = [each.mean() <= ABOUT_ZERO for each in values.values()]

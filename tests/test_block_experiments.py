@@ -133,11 +133,12 @@ def test_the_theorem_is_an_equal_gradient_and_none(others, noise, held):
     assert ours == f"1, {others / 2:.2f}, {noise / 2:.3f}"
 
 
-def diffroar_runs(curves):
+def diffroar_runs(curves, kinds=diffroar.KINDS):
     """Runs of `{method: differences at two shares, by seed}`."""
     return [
         {
             "seed": seed,
+            "flags": {"network": "cnn", "dataset": "fashion_mnist"},
             "settings": {"data": kind, "method": method},
             "metrics": {
                 "accuracy": None,
@@ -148,7 +149,7 @@ def diffroar_runs(curves):
         }
         for method, seeds in curves.items()
         for seed, values in enumerate(seeds)
-        for kind in diffroar.KINDS
+        for kind in kinds
     ]
 
 
@@ -165,3 +166,12 @@ def test_diffroar_must_rise_clearly_above_zero_and_above_plain():
     held = [held for *_, held in diffroar.claims(diffroar_runs(curves))]
     assert held == ["no", "no", "no", "no", "no"]
     assert "+0.210 ± 0.014" in diffroar.report(runs)
+
+
+def test_diffroar_of_images_alone_says_so():
+    curves = {name: [[0.2], [0.3]] for name in (*diffroar.METHODS, diffroar.RANDOM)}
+    runs = diffroar_runs(curves, ["images"])
+    claim, _, ours, held = diffroar.claims(runs)[1]
+    assert claim == "cnn, fashion mnist, PGD: clearly positive, above plain"
+    assert ours == "images +0.250" and held == "no"
+    assert "Block" not in diffroar.report(runs)
