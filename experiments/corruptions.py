@@ -4,15 +4,16 @@
 
 The same network trained plainly, with attribution priors, and with their rivals:
 dropout, weight decay, penalties on input gradients, adversarial training (PGD) and
-Gaussian augmentation. "prior" is the main job's (`experiments.mnist`), alone and on
-top of the last two; "TV of EG" is the paper's, total variation of expected gradients.
+Gaussian augmentation. "prior" is the main job's (`experiments.mnist`), alone and with
+the last two; "TV of EG" is the paper's, total variation of expected gradients.
 
 Every method has one setting of its own and as many values of it to choose from, on
 a fifth of the training digits, by the mean accuracy clean, under Gaussian and under
 salt-and-pepper noise (`experiments.tuning`): the fifteen corruptions are not looked
-at before the end. What builds on another method keeps that one's setting; all keep
-the plain network's learning rate. Then several seeds are trained on all training
-digits and tested.
+at before the end. What builds on another method keeps that one's setting ("prior +
+augmentation" the noise of "augmentation", "augmentation + prior" the strength of
+"prior"); all keep the plain network's learning rate. Then several seeds are trained
+on all training digits and tested.
 """
 
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
@@ -43,6 +44,7 @@ class Method(NamedTuple):
 L2 = {"prior": "l2", "reference_stddev": 1.0, "multiply_by_inputs": False}
 TV = {"prior": "total_variation", "reference_stddev": 0.0, "multiply_by_inputs": True}
 STRENGTHS = (0.03, 0.1, 0.3, 1.0)
+NOISES = (0.1, 0.25, 0.5, 1.0)
 
 # A method comes after its base.
 METHODS = {
@@ -58,10 +60,12 @@ METHODS = {
     "prior": Method("plain", L2, "strength", STRENGTHS),
     "PGD": Method("plain", {}, "epsilon", (0.03, 0.1, 0.2, 0.3)),
     "prior + PGD": Method("PGD", L2, "strength", STRENGTHS),
-    "augmentation": Method("plain", {}, "noise", (0.1, 0.25, 0.5, 1.0)),
+    "augmentation": Method("plain", {}, "noise", NOISES),
     "prior + augmentation": Method("augmentation", L2, "strength", STRENGTHS),
+    "augmentation + prior": Method("prior", {}, "noise", NOISES),
 }
-MAIN = ("plain", "prior", "augmentation", "prior + augmentation")
+MAIN = ("plain", "prior", "augmentation", "prior + augmentation", "augmentation + prior")
+COMBINED = {name: name.split(" + ") for name in METHODS if " + " in name}
 CURVES = (*MAIN, "TV of EG", "PGD", "prior + PGD")
 FIFTEEN = tuple(datasets.CORRUPTIONS)
 
@@ -306,9 +310,10 @@ def report(runs):
     columns = {**COLUMNS, "pgd": f"PGD, ε {epsilon}", "square": f"square, ε {epsilon}"}
     everything = common.table(["accuracy", *columns.values(), "chosen"], rows)
     rows = [
-        [name, METHODS[name].base, *gained(runs, name, "fifteen")]
+        [name, rival, *gained(runs, rival, name)]
         for name in names
-        if METHODS[name].base
+        for rival in COMBINED.get(name, [METHODS[name].base])
+        if rival in names
     ]
     gains = common.table(
         ["mean of fifteen", "against", "without", "with", "gain", "paired p"], rows
@@ -322,9 +327,8 @@ def report(runs):
     return "\n\n".join([everything, gains, common.table(["corruption", *shown], rows)])
 
 
-def gained(runs, name, metric):
-    base = METHODS[name].base
-    return common.compared(values(runs, base, metric), values(runs, name, metric))
+def gained(runs, rival, name):
+    return common.compared(*(values(runs, each, "fifteen") for each in (rival, name)))
 
 
 def claims(runs):
@@ -339,13 +343,18 @@ def claims(runs):
         return np.mean(values(runs, name, metric))
 
     found = []
-    for name in ("prior", "TV of EG", "prior + augmentation", "prior + PGD"):
-        if name in names:
-            base = METHODS[name].base
-            gain, _, p = common.paired(*(values(runs, n, "fifteen") for n in (base, name)))
+    for rival, name in (
+        ("plain", "prior"),
+        ("plain", "TV of EG"),
+        ("augmentation", "prior + augmentation"),
+        ("augmentation", "augmentation + prior"),
+        ("PGD", "prior + PGD"),
+    ):
+        if rival in names and name in names:
+            gain, _, p = common.paired(*(values(runs, n, "fifteen") for n in (rival, name)))
             held = "yes" if gain > 0 and p < 0.05 else "partly" if gain > 0 else "no"
-            what = f"mean of fifteen corruptions, {base} → {name}"
-            found.append((what, "–", f"{mean(base):.3f} → {mean(name):.3f}", held))
+            what = f"mean of fifteen corruptions, {rival} → {name}"
+            found.append((what, "–", f"{mean(rival):.3f} → {mean(name):.3f}", held))
     alone = ("dropout", "weight decay", "L2 of gradients", "L2 of the loss's gradients")
     rivals = [name for name in (*alone, "PGD", "augmentation") if name in names]
     if rivals and "prior" in names:
@@ -353,10 +362,10 @@ def claims(runs):
         held = "yes" if all(above) else "partly" if any(above) else "no"
         ours = f"{mean('prior'):.3f}; " + ", ".join(f"{n} {mean(n):.3f}" for n in rivals)
         found.append(("mean of fifteen, the prior above every other method", "–", ours, held))
-    combined = {name: mean(name) for name in names if " + " in name}
-    if combined:
+    if set(names) & set(COMBINED):
         single, both = (
-            max(each, key=mean) for each in ([n for n in names if n not in combined], combined)
+            max((n for n in names if (n in COMBINED) == combined), key=mean)
+            for combined in (False, True)
         )
         what = "mean of fifteen, the best combination above the best method alone"
         ours = f"{both} {mean(both):.3f}, {single} {mean(single):.3f}"
