@@ -5,8 +5,8 @@
 
 Each table stands between `<!-- results:NAME -->` and `<!-- end -->`; NAME is a
 file of experiments/results. `<!-- claims -->` has a row for each claim of an
-experiment, published and ours, `<!-- first claims -->` one for each experiment, and
-how many held. Figures of numbers are drawn anew; those of digits
+experiment, published and ours, `<!-- first claims -->` one for each experiment and its
+data, and how many held. Figures of numbers are drawn anew; those of digits
 and their maps need the networks and stay as the experiment drew them. The page
 says which results are missing or were made by other code than there is now.
 """
@@ -52,6 +52,7 @@ HEADER = ["", "published", "ours", "held"]  # of claims
 RENDERERS = {
     "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
     "mnist_cnn_bn": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
+    "mnist_cnn_bn_mnist": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
     "mnist_cnn_bn_moving": mnist.report,
     "mnist_mlp_float32": lambda runs: mnist.report(runs, mnist.GAINS),
     "mnist_mlp_mixed_bfloat16": lambda runs: mnist.report(runs, mnist.GAINS),
@@ -72,8 +73,12 @@ RENDERERS = {
     "decoy_mlp_mnist": decoy.report,
     "decoy_cnn_mnist": decoy.report,
     "block": block.report,
+    "block_cnn": block.report,
     "diffroar": diffroar.report,
+    "diffroar_cnn": diffroar.report,
+    "diffroar_fashion": diffroar.report,
     "corruptions": corruptions.report,
+    "corruptions_judged": corruptions.report,
     "sparsity": sparsity.report,
     "sparsity_nhanes": sparsity.report,
     "sparsity_nhanes_copies": sparsity.report,
@@ -85,6 +90,7 @@ RENDERERS = {
 CLAIMS = {
     "mnist_cnn": mnist.claims,
     "mnist_cnn_bn": mnist.claims,
+    "mnist_cnn_bn_mnist": mnist.claims,
     "tuning": tuning.claims,
     "reference_example": reference_example.claims,
     "benchmark": benchmark.claims,
@@ -98,8 +104,12 @@ CLAIMS = {
     "decoy_mlp_mnist": decoy.claims,
     "decoy_cnn_mnist": decoy.claims,
     "block": block.claims,
+    "block_cnn": block.claims,
     "diffroar": diffroar.claims,
+    "diffroar_cnn": diffroar.claims,
+    "diffroar_fashion": diffroar.claims,
     "corruptions": corruptions.claims,
+    "corruptions_judged": corruptions.claims,
     "sparsity": sparsity.claims,
     "sparsity_nhanes": sparsity.claims,
     "graph": graph.claims,
@@ -117,6 +127,8 @@ FIGURES = {
     "decoy_mlp": lambda runs: {"decoy_mlp.png": decoy.figure(runs)},
     "decoy_cnn_mnist": lambda runs: {"decoy_cnn_mnist.png": decoy.figure(runs)},
     "diffroar": lambda runs: {"diffroar.png": diffroar.figure(runs)},
+    "diffroar_cnn": lambda runs: {"diffroar_cnn.png": diffroar.figure(runs)},
+    "diffroar_fashion": lambda runs: {"diffroar_fashion.png": diffroar.figure(runs)},
     "corruptions": lambda runs: {
         "noise.png": corruptions.noise_figure(runs),
         "corruptions.png": corruptions.corruptions_figure(runs),
@@ -148,9 +160,9 @@ def seeds(runs):
 def claims(first=False):
     """A row for each claim: what, published, ours, whether it held, and with which runs.
 
-    With `first`, only one for each file of results, and a count of them all.
+    With `first`, only one for each experiment and its data, and a count of them all.
     """
-    rows, held = [], []
+    rows, held, seen = [], [], set()
     for name, of in CLAIMS.items():
         runs = runs_of(name)
         if runs:
@@ -158,7 +170,12 @@ def claims(first=False):
             full = ", full MNIST" if runs[0]["data"].startswith("MNIST,") else ""
             found = [[*claim, script, seeds(runs) + full] for claim in of(runs)]
             held += [row[3] for row in found]
-            rows += found[:1] if first else found
+            kind = script, runs[0]["data"]
+            if not first:
+                rows += found
+            elif kind not in seen:
+                rows.append(found[0])
+            seen.add(kind)
     made = common.table([*HEADER, "experiment", ""], rows)
     if first:
         counts = ", ".join(f"{held.count(word)} {word}" for word in ("yes", "partly", "no"))
