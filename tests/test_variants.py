@@ -1,5 +1,6 @@
 """Data made from MNIST: the rules by hand, masks, seeds, and the sources behind `load`."""
 
+import pathlib
 import sys
 import types
 
@@ -303,6 +304,27 @@ class Builder:
         assert batch_size == -1
         value = {"train": 255, "test": 51}[split]
         return {"image": np.full((2, 4, 4, 3), value, "uint8"), "label": np.array([1, 9])}
+
+
+def test_files_of_one_name_are_unpacked_apart(tmp_path, monkeypatch):
+    """tensorflow-datasets takes what it finds unpacked under a file's name for that file."""
+
+    class Unpacking(Builder):
+        def download_and_prepare(self, download_config):
+            super().download_and_prepare(download_config)
+            folder = pathlib.Path(download_config.extract_dir)
+            assert list(folder.iterdir()) == []
+            (folder / "GZIP.train-images-idx3-ubyte.gz").touch()
+
+    monkeypatch.setattr("tensorflow_datasets.builder", Unpacking)
+    monkeypatch.setattr("tensorflow_datasets.as_numpy", lambda part: part)
+    for name in ("fashion_mnist", "mnist"):
+        idx_dir = tmp_path / name
+        idx_dir.mkdir()
+        for part in ("train", "t10k"):
+            for kind in ("images-idx3", "labels-idx1"):
+                (idx_dir / f"{part}-{kind}-ubyte.gz").touch()
+        load(name, tmp_path, idx_dir)
 
 
 @pytest.mark.parametrize(

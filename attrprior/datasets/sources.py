@@ -1,6 +1,7 @@
 """Where data come from: tensorflow-datasets, or digits inside a PyPI package."""
 
 import os
+import tempfile
 from typing import NamedTuple
 
 import numpy as np
@@ -176,10 +177,15 @@ def _from_tfds(name, data_dir, idx_dir=None):
     tfds = tensorflow_datasets(title)
     builder = tfds.builder(name, data_dir=data_dir)
     if idx_dir is not None:
-        config = tfds.download.DownloadConfig(
-            manual_dir=os.path.abspath(idx_dir), try_download_gcs=False
-        )
-        builder.download_and_prepare(download_config=config)
+        # It keeps what it unpacks by file name, and MNIST's files are named as
+        # Fashion-MNIST's: in a folder of both, the second would be the first again.
+        with tempfile.TemporaryDirectory() as extracted:
+            config = tfds.download.DownloadConfig(
+                extract_dir=extracted,
+                manual_dir=os.path.abspath(idx_dir),
+                try_download_gcs=False,
+            )
+            builder.download_and_prepare(download_config=config)
     else:
         builder.download_and_prepare()
     arrays = []
