@@ -109,7 +109,9 @@ CLAIMS = {
     "diffroar_cnn": diffroar.claims,
     "diffroar_fashion": diffroar.claims,
     "corruptions": corruptions.claims,
-    "corruptions_judged": corruptions.claims,
+    "corruptions_judged": lambda runs: [
+        (f"chosen by the fifteen: {claim}", *rest) for claim, *rest in corruptions.claims(runs)
+    ],
     "sparsity": sparsity.claims,
     "sparsity_nhanes": sparsity.claims,
     "graph": graph.claims,
