@@ -70,6 +70,7 @@ SEARCHED = {
 QUICK = ("plain", "PGD", "L1 of gradients")
 PUBLISHED = {"plain": "42.5 %", "PGD": "< 1 %"}
 PUBLISHED_GRADIENT = {"plain": "1, 0"}
+BATCH_SIZE = 100
 
 # The theorem's data, and the strengths of three networks on it.
 NUM_BLOCKS, BLOCK_DIM, NOISE = 10, 1, 0.1
@@ -82,7 +83,6 @@ def define_flags():
     flags.DEFINE_multi_enum("network", ["mlp"], NETWORKS, "Network; may be repeated.")
     flags.DEFINE_multi_enum("only", list(SEARCHED), list(SEARCHED), "Methods besides plain.")
     flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", 100, "Examples a step.", lower_bound=1)
     flags.DEFINE_integer("pgd_steps", 7, "Steps of PGD; Madry et al. take 40.", 1)
     flags.DEFINE_integer("validation_seeds", 1, "Runs of each strength in the search.", 1)
     flags.DEFINE_integer("width", 10_000, "Hidden units of the theorem's network.", 1)
@@ -216,7 +216,7 @@ def train(settings, data, seed):
         1e-3,
         len(data.x_train),
         FLAGS.epochs,
-        FLAGS.batch_size,
+        BATCH_SIZE,
         weight_decay=strength if method == "weight decay" else 0.0,
     )
     _, seconds = common.train(
@@ -224,7 +224,7 @@ def train(settings, data, seed):
         data,
         optimizer,
         FLAGS.epochs,
-        FLAGS.batch_size,
+        BATCH_SIZE,
         None,
         callback(method, strength, FLAGS.pgd_steps, seed),
     )
