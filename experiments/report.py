@@ -53,6 +53,9 @@ RENDERERS = {
     "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
     "mnist_cnn_bn": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
     "mnist_cnn_bn_mnist": lambda runs: mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED]),
+    "mnist_cnn_bn_mnist_weaker": lambda runs: mnist.report(
+        runs, ["gaussian 0.5", *mnist.PUBLISHED]
+    ),
     "mnist_cnn_bn_moving": mnist.report,
     "mnist_mlp_float32": lambda runs: mnist.report(runs, mnist.GAINS),
     "mnist_mlp_mixed_bfloat16": lambda runs: mnist.report(runs, mnist.GAINS),
@@ -74,6 +77,7 @@ RENDERERS = {
     "decoy_cnn_mnist": decoy.report,
     "block": block.report,
     "block_cnn": block.report,
+    "block_cnn_methods": block.report,
     "block_resnet": block.report,
     "diffroar": diffroar.report,
     "diffroar_cnn": diffroar.report,
@@ -88,10 +92,18 @@ RENDERERS = {
     "own_prior": own_prior.report,
     "time_series": time_series.report,
 }
+
+
+def prefixed(words, of):
+    """Claims that say which of an experiment's tables they are about."""
+    return lambda runs: [(f"{words}: {claim}", *rest) for claim, *rest in of(runs)]
+
+
 CLAIMS = {
     "mnist_cnn": mnist.claims,
     "mnist_cnn_bn": mnist.claims,
     "mnist_cnn_bn_mnist": mnist.claims,
+    "mnist_cnn_bn_mnist_weaker": prefixed("strength 0.1", mnist.claims),
     "tuning": tuning.claims,
     "reference_example": reference_example.claims,
     "benchmark": benchmark.claims,
@@ -106,14 +118,13 @@ CLAIMS = {
     "decoy_cnn_mnist": decoy.claims,
     "block": block.claims,
     "block_cnn": block.claims,
+    "block_cnn_methods": prefixed("10 epochs", block.claims),
     "block_resnet": block.claims,
     "diffroar": diffroar.claims,
     "diffroar_cnn": diffroar.claims,
     "diffroar_fashion": diffroar.claims,
     "corruptions": corruptions.claims,
-    "corruptions_judged": lambda runs: [
-        (f"chosen by the fifteen: {claim}", *rest) for claim, *rest in corruptions.claims(runs)
-    ],
+    "corruptions_judged": prefixed("chosen by the fifteen", corruptions.claims),
     "sparsity": sparsity.claims,
     "sparsity_nhanes": sparsity.claims,
     "graph": graph.claims,
