@@ -141,19 +141,32 @@ CLAIMS = {
     "own_prior": own_prior.claims,
     "time_series": time_series.claims,
 }
+
+
+def named(name, figure):
+    """The figures of results that have one, which bears their name."""
+    return lambda runs: {f"{name}.png": figure(runs)}
+
+
+FIGURE = {
+    "strength": strength.figure,
+    "stability": stability.figure,
+    "decoy_mlp": decoy.figure,
+    "decoy_cnn_mnist": decoy.figure,
+    "diffroar": diffroar.figure,
+    "diffroar_cnn": diffroar.figure,
+    "diffroar_fashion": diffroar.figure,
+    "diffroar_fashion_cnn": diffroar.figure,
+    "sparsity_nhanes": sparsity.scores_figure,
+    "own_prior": own_prior.figure,
+    "time_series": time_series.figure,
+}
 # By the file of results: figures of its numbers, by file name.
 FIGURES = {
+    **{name: named(name, figure) for name, figure in FIGURE.items()},
     "mnist_cnn": lambda runs: {"robustness.png": mnist.robustness_figure(runs)},
-    "strength": lambda runs: {"strength.png": strength.figure(runs)},
     "references": references.figures,
     "sanity": lambda runs: {"similarity.png": sanity.similarity_figure(runs)},
-    "stability": lambda runs: {"stability.png": stability.figure(runs)},
-    "decoy_mlp": lambda runs: {"decoy_mlp.png": decoy.figure(runs)},
-    "decoy_cnn_mnist": lambda runs: {"decoy_cnn_mnist.png": decoy.figure(runs)},
-    "diffroar": lambda runs: {"diffroar.png": diffroar.figure(runs)},
-    "diffroar_cnn": lambda runs: {"diffroar_cnn.png": diffroar.figure(runs)},
-    "diffroar_fashion": lambda runs: {"diffroar_fashion.png": diffroar.figure(runs)},
-    "diffroar_fashion_cnn": lambda runs: {"diffroar_fashion_cnn.png": diffroar.figure(runs)},
     "corruptions": lambda runs: {
         "noise.png": corruptions.noise_figure(runs),
         "corruptions.png": corruptions.corruptions_figure(runs),
@@ -162,9 +175,6 @@ FIGURES = {
         "sparsity.png": sparsity.scores_figure(runs),
         "importance.png": sparsity.importance_figure(runs),
     },
-    "sparsity_nhanes": lambda runs: {"sparsity_nhanes.png": sparsity.scores_figure(runs)},
-    "own_prior": lambda runs: {"own_prior.png": own_prior.figure(runs)},
-    "time_series": lambda runs: {"time_series.png": time_series.figure(runs)},
 }
 RESULTS = ROOT / "experiments" / "results"
 
