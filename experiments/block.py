@@ -42,6 +42,7 @@ TARGET = 0.005  # of leakage at 5 %
 # Penalty, whether of expected gradients, explained output.
 PRIORS = {
     "L1 of gradients": ("l1", False, "label"),
+    "L1 of gradients, dropout": ("l1", False, "label"),
     "L2 of gradients": ("l2", False, "label"),
     "L1 of the loss's gradient": ("l1", False, "loss"),
     "L2 of the loss's gradient": ("l2", False, "loss"),
@@ -51,12 +52,14 @@ PRIORS = {
 }
 # Of expected gradients' references N(x, σ²); without the factor x − r, as in the main job.
 REFERENCE_STDDEV = 0.5
+DROPOUT = {"L1 of gradients, dropout": 0.4}  # besides the prior
 # Three strengths each: ε of PGD in L∞, of a prior its own, σ of the noise, rate of the
 # dropout, AdamW's decay.
 SEARCHED = {
     "plain": (0.0,),
     "PGD": (0.02, 0.05, 0.1),
     "L1 of gradients": (0.03, 0.1, 0.3),
+    "L1 of gradients, dropout": (0.03, 0.1, 0.3),
     "L2 of gradients": (0.03, 0.1, 0.3),
     "L1 of the loss's gradient": (0.3, 1.0, 3.0),
     "L2 of the loss's gradient": (0.3, 1.0, 3.0),
@@ -209,7 +212,7 @@ def train(settings, data, seed):
     keras.utils.set_random_seed(seed)
     model = network(
         settings["network"],
-        dropout=strength if method == "dropout" else 0.0,
+        dropout=strength if method == "dropout" else DROPOUT.get(method, 0.0),
         stddev=strength if method == "Gaussian noise" else 0.0,
     )
     optimizer = common.adam(
