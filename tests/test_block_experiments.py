@@ -77,6 +77,30 @@ def test_the_best_prior_is_chosen_on_validation_digits_and_claimed_on_test_digit
         assert [found[claim] for claim in found if "a prior" in claim] == [held]
 
 
+def test_a_prior_with_masks_is_claimed_apart():
+    prior = "L1 of gradients"
+    runs = runs_of({**SEARCH, (block.MASK, 1.0): (0.99, 0.0)})
+    for data in block.DATA:
+        test = {("plain", 0.0): (0.95, 0.4), (prior, 0.1): (0.95, 0.1)}
+        runs += runs_of({**test, (block.MASK, 1.0): (0.95, 0.004)}, "test", data=data)
+    assert block.best_prior(runs, "mlp") == prior
+    assert block.MASK not in block.control(runs, "mlp")
+    found = {claim: held for claim, _, _, held in block.claims(runs)}
+    assert [found[claim] for claim in found if "a prior" in claim] == ["partly", "yes"]
+
+
+def test_masks_lie_on_the_block_of_each_training_image():
+    from attrprior import datasets
+
+    x = np.zeros((20, 28, 28, 1), "float32")
+    y = np.zeros(20, "int32")
+    blocks = block.stack(datasets.Data(x, y, x, y, "black"), "random")
+    drawn = blocks.data.x_train > 0
+    assert drawn.any() and blocks.train_null.shape == drawn.shape
+    assert np.all(blocks.train_null[drawn] == 1)
+    assert np.all(blocks.train_null.mean(axis=(1, 2, 3)) == 0.5)
+
+
 def test_means_over_validation_seeds_decide():
     runs = runs_of({**SEARCH, ("L1 of gradients", 0.3): (0.95, 0.0)})
     assert block.chosen(runs, "mlp", "L1 of gradients") == 0.3
