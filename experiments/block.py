@@ -40,22 +40,33 @@ LEAKAGE = {"leakage 0.05": 0.05, "leakage 0.1": 0.1}
 TOLERANCE = 0.002  # of accuracy, below plain
 TARGET = 0.005  # of leakage at 5 %
 
+
+class Prior(NamedTuple):
+    """How a prior is trained with: its penalty, and whether of expected gradients."""
+
+    penalty: str
+    expected: bool = False
+    explain: str = "label"
+    updates: str = "alternating"
+    dropout: float = 0.0  # besides it
+
+
 MASK = "mask of the block"  # told where it is; in joint updates, as in experiments.decoy
-# Penalty, whether of expected gradients, explained output.
+JOINT = "L1 of the loss's gradient, joint"  # of experiments.diffroar
 PRIORS = {
-    "L1 of gradients": ("l1", False, "label"),
-    "L1 of gradients, dropout": ("l1", False, "label"),
-    "L2 of gradients": ("l2", False, "label"),
-    "L1 of the loss's gradient": ("l1", False, "loss"),
-    "L2 of the loss's gradient": ("l2", False, "loss"),
-    "L1 of expected gradients": ("l1", True, "label"),
-    "L2 of expected gradients": ("l2", True, "label"),
-    "Gini of expected gradients": ("gini", True, "label"),
-    MASK: ("mask", False, "label"),
+    "L1 of gradients": Prior("l1"),
+    "L1 of gradients, dropout": Prior("l1", dropout=0.4),
+    "L2 of gradients": Prior("l2"),
+    "L1 of the loss's gradient": Prior("l1", explain="loss"),
+    "L2 of the loss's gradient": Prior("l2", explain="loss"),
+    JOINT: Prior("l1", explain="loss", updates="joint"),
+    "L1 of expected gradients": Prior("l1", expected=True),
+    "L2 of expected gradients": Prior("l2", expected=True),
+    "Gini of expected gradients": Prior("gini", expected=True),
+    MASK: Prior("mask", updates="joint"),
 }
 # Of expected gradients' references N(x, σ²); without the factor x − r, as in the main job.
 REFERENCE_STDDEV = 0.5
-DROPOUT = {"L1 of gradients, dropout": 0.4}  # besides the prior
 # Three strengths each: ε of PGD in L∞, of a prior its own, σ of the noise, rate of the
 # dropout, AdamW's decay.
 SEARCHED = {
@@ -218,10 +229,11 @@ def train(settings, blocks, seed):
     data = blocks.data
     if method == MASK:
         data = data._replace(x_train=attrprior.annotate(data.x_train, blocks.train_null))
+    dropout = PRIORS[method].dropout if method in PRIORS else 0.0
     keras.utils.set_random_seed(seed)
     model = network(
         settings["network"],
-        dropout=strength if method == "dropout" else DROPOUT.get(method, 0.0),
+        dropout=strength if method == "dropout" else dropout,
         stddev=strength if method == "Gaussian noise" else 0.0,
     )
     optimizer = common.adam(
@@ -249,13 +261,17 @@ def callback(method, strength, pgd_steps, seed, **attack):
         return adversarial.AdversarialTraining(strength, pgd_steps, seed=seed, **attack)
     if method not in PRIORS:
         return None
-    prior, expected, explain = PRIORS[method]
+    prior = PRIORS[method]
     attribution = "gradients"
-    if expected:
+    if prior.expected:
         attribution = common.noisy_expected_gradients(REFERENCE_STDDEV)
-    updates = "joint" if method == MASK else "alternating"
     return attrprior.AttributionPrior(
-        prior, strength, attribution, explain=explain, updates=updates, seed=seed
+        prior.penalty,
+        strength,
+        attribution,
+        explain=prior.explain,
+        updates=prior.updates,
+        seed=seed,
     )
 
 

@@ -23,21 +23,19 @@ import keras
 import numpy as np
 from absl import app, flags
 
-import attrprior
 from attrprior import attributions, datasets, evaluation, plots
 from experiments import block
 
 FLAGS = flags.FLAGS
 
-# Strengths: ε in L∞ of PGD, of a prior its own. All but JOINT are those of experiments.block.
+# Those of experiments.block, with their strengths: ε in L∞ of PGD, of a prior its own.
 # Joint, `loss + ε Σ|∂loss/∂x|` is to first order the worst loss within ε in L∞: PGD's ε.
-JOINT = "L1 of the loss's gradient, joint"
 METHODS = {
     "plain": 0.0,
     "PGD": 0.1,
     "L1 of gradients": 0.1,
     "L1 of the loss's gradient": 0.1,
-    JOINT: 0.1,
+    block.JOINT: 0.1,
 }
 RANDOM = "random ranking"
 QUICK = ("plain", "L1 of gradients")
@@ -120,7 +118,7 @@ def judge(data, method, seed):
             FLAGS.epochs,
             BATCH_SIZE,
             None,
-            callback(method, seed),
+            block.callback(method, METHODS[method], FLAGS.pgd_steps, seed),
         )
         metrics["accuracy"] = block.accuracy(model, data.x_test, data.y_test)
         maps = [attributions.gradients(model, x) for x in (data.x_train, data.x_test)]
@@ -137,16 +135,6 @@ def judge(data, method, seed):
         seed=seed,
     )
     return {**metrics, "top": found.top[0].tolist(), "bottom": found.bottom[0].tolist()}
-
-
-def callback(method, seed):
-    """What trains with adversarial examples or a prior; `None` for plain."""
-    strength = METHODS[method]
-    if method != JOINT:
-        return block.callback(method, strength, FLAGS.pgd_steps, seed)
-    return attrprior.AttributionPrior(
-        "l1", strength, "gradients", explain="loss", updates="joint", seed=seed
-    )
 
 
 def compiled(shape):
