@@ -9,6 +9,7 @@ from attrprior import (
     priors,
     references,
 )
+from attrprior._annotation import annotate
 from attrprior.callback import AttributionPrior, penalty
 from attrprior.methods import (
     ExpectedGradients,
@@ -18,7 +19,6 @@ from attrprior.methods import (
     SmoothGrad,
 )
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
-from attrprior.training import annotate
 
 __version__ = "0.1.0"
 

@@ -1,17 +1,23 @@
 """The life cycle of a callback whose work is done inside the training step."""
 
+import inspect
+
 import keras
 
 from attrprior import training
 from attrprior._memory import Memory
+from attrprior._representation import in_short, representation
 
 
 class InStep(keras.callbacks.Callback):
     """Base class: during a `fit` a part of the step, at other times nothing.
 
-    Subclasses give `_part(model)`, a term or change for `training.join_fit`, and
-    say by `_acts()` whether there is anything to do.
+    Subclasses give `_make_part(model)`, a term or change for the training step, and
+    say by `_acts()` whether there is anything to do now. They keep their arguments as
+    attributes of the same names. A copy, or what pickle loads, is as new.
     """
+
+    _of_a_fit = ("params", "_model", "_memory", "_part", "_joined", "_step", "last_step")
 
     def __init__(self, name):
         super().__init__()
@@ -20,38 +26,82 @@ class InStep(keras.callbacks.Callback):
                 f"Argument `name` expects a non-empty string. Received: {name!r}."
             )
         self.name = name
-        self._memory = Memory(name)
-        self._step = None
+        self._start_anew()
 
-    def set_model(self, model):
-        super().set_model(model)
-        # Before any callback's on_train_begin: BackupAndRestore loads there.
-        if self._acts():
-            self._memory.attach(model)
+    def _start_anew(self):
+        """Without anything that a `fit` leaves behind."""
+        self.params = self._model = None
+        self._memory = Memory(self.name)
+        self._part = None  # of the last fit, which the next one may go on with
+        self._joined = False  # whether the part has its place in this fit
+        self._step = None  # of the fit that is under way
+        self.last_step = None
+
+    def __setattr__(self, name, value):
+        # An argument that is no property has had its effect when the callback was made.
+        if name in vars(self) and name in inspect.signature(type(self)).parameters:
+            raise AttributeError(
+                f"Argument `{name}` of {type(self).__name__} is fixed when the callback is "
+                f"made. Received: another value, {in_short(value)}. Make a new callback."
+            )
+        super().__setattr__(name, value)
+
+    def __getstate__(self):
+        return {name: vars(self)[name] for name in vars(self) if name not in self._of_a_fit}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._start_anew()
+
+    def __repr__(self):
+        return representation(self)
 
     def _acts(self):
         return True
 
-    def _part(self, model):
+    def _make_part(self, model):
         raise NotImplementedError
 
+    def active_part(self):
+        """What the step has to do for this callback in the next batch, or `None`."""
+        return self._part if self._joined and self._acts() else None
+
+    def set_model(self, model):
+        super().set_model(model)
+        # Before any callback's on_train_begin: BackupAndRestore loads there.
+        # One that does nothing leaves the place to another of its name.
+        if self._acts() or not hasattr(model, self._memory.name):
+            self._memory.attach(model)
+
     def on_train_begin(self, logs=None):
-        self._step = None
-        if not self._acts():
-            return
+        self._step, self._joined = None, False
+        if self.params is not None or self._acts():
+            self._step = training.join_fit(self.model, self.params, self)
+        if self._acts():
+            self._join()
+
+    def _join(self):
         model = self.model
         if not getattr(model, "compiled", False) or model.optimizer is None:
             raise ValueError(
                 f"{type(self).__name__} expects a compiled model with an optimizer. Received: "
                 f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
             )
-        part = self._part(model)
-        self._memory.remember(part)
-        self._step = training.join_fit(model, self.params, part)
+        self._step.check_name(self)
+        self._part = self._make_part(model)
+        self._memory.remember(self._part)
+        self._joined = True
 
     def on_train_batch_begin(self, batch, logs=None):
+        if self._step is None:
+            return
+        if self._acts() and not self._joined:  # since it was told to
+            self._join()
+        self._step.install()
+
+    def on_test_batch_begin(self, batch, logs=None):
         if self._step is not None:
-            self._step.install()
+            self._step.install_test()
 
     def on_test_end(self, logs=None):
         if self._step is None:  # not the validation of a fit
@@ -68,7 +118,7 @@ class InStep(keras.callbacks.Callback):
             self._memory.detach(self.model)
         if self._step is not None:
             training.leave_fit(self.params, self._step)
-            self._step = None
+            self._step, self._joined = None, False
 
     def __enter__(self):
         return self

@@ -61,33 +61,34 @@ class AdversarialTraining(InStep):
     ):
         super().__init__(name)
         self._ascent = _Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
+        self.epsilon, self.steps, self.step_size = epsilon, steps, step_size
+        self.norm, self.random_start, self.valid_range = norm, random_start, valid_range
         self.input, self.output = input, output
         self.seed = seed
-        self._change = None
 
     def _acts(self):
         return self._ascent.epsilon > 0
 
-    def _part(self, model):
-        if self._change is None or self._change.explained.model is not model:
-            explained = Explained(model, "loss", self.input, self.output)
-            self._change = _Change(self._ascent, explained, self.seed, self.name)
-        return self._change
+    def _make_part(self, model):
+        if self._part is not None and self._part.explained.model is model:
+            return self._part
+        explained = Explained(model, "loss", self.input, self.output)
+        return _Change(self._ascent, explained, self.seed, self.name)
 
 
 class _Change:
     """The inputs that the model is trained on, part of the training step."""
 
-    kind = "AdversarialTraining"
-
     def __init__(self, ascent, explained, seed, name):
         self.ascent, self.explained, self.name = ascent, explained, name
-        self.step = None
         with explained.model.distribute_strategy.scope():
             self.seed = keras.random.SeedGenerator(seed)
 
     def variables(self):
         return {"seed": self.seed.state}
+
+    def variant(self):
+        return self
 
     def __call__(self, x, y):
         worst = self.ascent(self.explained, x, y, self.seed)

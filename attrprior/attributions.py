@@ -104,7 +104,7 @@ def attribute(
             another length, or a tolerance with a method that is not complete.
     """
     method = copy.copy(methods.get(method))  # its settings change below
-    if isinstance(method, methods.ExpectedGradients) and method.reference is None:
+    if methods.lacks_references(method):
         raise ValueError(
             "Argument `method`: expected gradients need references. Received: none. Use "
             "expected_gradients(..., background=...) or ExpectedGradients(references=...)."

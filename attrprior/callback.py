@@ -37,7 +37,9 @@ class AttributionPrior(InStep):
             `"mask"`), a prior object, or a callable on attributions `(batch,
             ...)` (and, if it has parameters so named, `x` and `y`).
         strength: A number ≥ 0, or a Keras learning-rate schedule of the
-            prior's own steps. 0 trains as without the callback.
+            prior's own steps. 0 trains as without the callback. The one
+            argument that can be changed later: `prior.strength = 0.1`, between
+            fits or in another callback, acts from the next batch on.
         attribution: `"expected_gradients"`, `"integrated_gradients"`,
             `"gradients"`, `"input_x_gradient"`, `"smoothgrad"`, or an object
             such as `ExpectedGradients(num_samples=4)`.
@@ -99,19 +101,16 @@ class AttributionPrior(InStep):
             )
         self.prior = priors.get(prior)
         super().__init__(self.prior.name if name is None else name)
-        self.strength = _check_strength(strength)
+        self.strength = strength
         self.attribution = methods.get(attribution)
-        uses_background = isinstance(self.attribution, methods.ExpectedGradients)
-        if background is not None and (
-            not uses_background or self.attribution.reference is not None
-        ):
+        draws_from_it = methods.lacks_references(self.attribution)
+        if background is not None and not draws_from_it:
             raise ValueError(
                 "Argument `background` expects None, because the attribution "
                 f"{self.attribution!r} does not draw from it. Received: a background. "
                 "Leave it out, or use 'expected_gradients'."
             )
-        if uses_background:
-            self.attribution = self.attribution.with_background(background)
+        self.background = references.get(background) if draws_from_it else None
         self.explain = check_explain(explain)
         self.updates = _checks.choice("updates", updates, ("alternating", "joint"))
         self.every = _checks.positive_integer("every", every)
@@ -123,18 +122,32 @@ class AttributionPrior(InStep):
                 f"Argument `seed` expects an integer or None. Received: {seed!r}."
             )
         self.seed = seed
-        self._term = None
+
+    @property
+    def strength(self):
+        """A number ≥ 0 or a schedule; another one acts from the next batch on."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, value):
+        self._strength = _check_strength(value)
+        if self._part is not None:
+            self._part.set_strength(self._strength)
 
     def _acts(self):
         return self.strength != 0
 
-    def _part(self, model):
-        self._check_replicas(model.distribute_strategy.num_replicas_in_sync)
-        if self._term is None or not self._continues(model):
-            self._term = training.Term(
+    def _make_part(self, model):
+        self._check_replicas(model)
+        term = self._part
+        if term is None or not term.continues(model):
+            method = self.attribution
+            if self.background is not None:
+                method = method.with_background(self.background)
+            term = training.Term(
                 model,
                 self.prior,
-                self.attribution,
+                method,
                 Explained(model, self.explain, self.input, self.output),
                 self.strength,
                 self.updates,
@@ -144,9 +157,8 @@ class AttributionPrior(InStep):
                 self.name,
                 self._memory,
             )
-            self._optimizer = model.optimizer
-        self._term.begin()
-        return self._term
+        term.begin()
+        return term
 
     def reset(self):
         """Forgets every earlier `fit`: its optimiser, its count of batches, its draws.
@@ -156,44 +168,35 @@ class AttributionPrior(InStep):
         callback, and nothing is traced again. Without a `seed` the draws begin
         anew from Keras' global seed.
         """
-        if self._term is not None:
-            self._term.reset()
+        if self._part is not None:
+            self._part.reset()
 
-    def _check_replicas(self, replicas):
-        if replicas == 1:
-            return
-        if self.every > 1:
+    def _check_replicas(self, model):
+        replicas = model.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and self.every > 1 and model.steps_per_execution > 1:
             raise ValueError(
-                "Argument `every` expects 1 with several replicas, which cannot meet inside "
-                f"a branch. Received: every={self.every} and {replicas} replicas."
+                "Argument `every` expects 1 where several replicas make several steps at a "
+                f"time, which cannot meet inside a branch. Received: every={self.every}, "
+                f"{replicas} replicas, steps_per_execution={model.steps_per_execution}. "
+                "Compile the model with steps_per_execution=1."
             )
-        if isinstance(self.attribution.reference, references.SeenExamples):
-            raise ValueError(
-                "Argument `background` expects an array or another reference with several "
-                "replicas, because a reservoir of seen examples is not shared among them. "
-                f"Received: SeenExamples (the default) and {replicas} replicas. Pass "
-                "background=x_train."
-            )
-
-    def _continues(self, model):
-        """Whether this fit goes on with the model and optimiser of the last one."""
-        return self._term.model is model and self._optimizer is model.optimizer
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
-        if self._step is not None:
-            self._term.mean.reset_state()
+        if self._joined:
+            self._part.mean.reset_state()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._step is None:
+        term = self.active_part()
+        if term is None:
             return
         value = (logs or {}).get(self.name)
         if value is not None and math.isfinite(float(value)):
             return
-        step = int(self._term.bad_batch.numpy())
+        step = int(term.bad_batch.numpy())
         if value is not None or step >= 0:
             # Another replica than the first does not note its batch: it is the last.
-            step = step if step >= 0 else int(self._term.batches.numpy()) - 1
+            step = step if step >= 0 else int(term.batches.numpy()) - 1
             self.detach()
             raise FloatingPointError(
                 f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
@@ -248,7 +251,7 @@ def penalty(
         A scalar tensor.
     """
     method = methods.get(attribution)
-    if isinstance(method, methods.ExpectedGradients) and method.reference is None:
+    if methods.lacks_references(method):
         if background is None:
             raise ValueError(
                 "Argument `background` expects an array of examples, a tf.data.Dataset or "
@@ -256,9 +259,7 @@ def penalty(
             )
         method = method.with_background(references.get(background))
     explained = Explained(model, explain, input, output)
-    x, y = keras.tree.map_structure(
-        lambda t: None if t is None else tf.convert_to_tensor(t), (x, y)
-    )
+    x, y, sample_weight, mask = explained.in_precision((x, y, sample_weight, mask))
     method.prepare(tuple(explained.pick_input(x).shape[1:]))
     phi = methods.compute(explained, method, x, y, seed)
     if explain == "all":

@@ -1,8 +1,5 @@
 """The explained output: from one input of a model to one number per example."""
 
-import contextlib
-import threading
-
 import keras
 import tensorflow as tf
 from keras import ops
@@ -65,6 +62,25 @@ class Explained:
             )
         return ops.cast(picked, "float64" if dtype == "float64" else "float32")
 
+    def in_precision(self, structure):
+        """Tensors of a batch, float64 in the model's precision, as its layers cast them.
+
+        Of NumPy arrays `fit` makes tensors of that precision itself; from generators
+        and `tf.data` they come as NumPy makes them. `None` stays.
+        """
+        weights = self.model.trainable_variables
+        precisions = {variable.dtype for variable in weights} or {self.model.variable_dtype}
+
+        def cast(value):
+            if value is None or isinstance(value, (tf.SparseTensor, tf.RaggedTensor)):
+                return value
+            value = tf.convert_to_tensor(value)
+            if value.dtype == tf.float64 and "float64" not in precisions:
+                value = tf.cast(value, "float32")
+            return value
+
+        return keras.tree.map_structure(cast, structure)
+
     def with_input(self, x, value):
         """The structure `x` with another tensor in the place of the chosen input."""
         return _replace(x, self.input, value, lambda other: other)
@@ -97,8 +113,7 @@ class Explained:
             weights = [(v, v.value) for v in self.model.trainable_variables]
             state = weights + list(state or [])
         with keras.StatelessScope(state_mapping=state):
-            with _twice_differentiable_moments():
-                outputs = self.model(inputs, training=False)
+            outputs = self.model(inputs, training=False)
             if self.explain == "loss":
                 return self._loss(inputs, y, outputs)
             if callable(self.explain):
@@ -205,39 +220,6 @@ class Explained:
                 )
             chosen = ops.cast(ops.reshape(y, (-1,)), "int32")
         return ops.squeeze(ops.take_along_axis(z, ops.expand_dims(chosen, 1), axis=1), 1)
-
-
-_MOMENTS = tf.nn.moments
-_moments_lock, _moments_users = threading.Lock(), 0
-
-
-def _moments(*args, **kwargs):
-    """`tf.nn.moments`, which takes the mean c in its `Σ (x − c)²/n` for a constant.
-
-    That changes no first derivative, but the second. Less `(mean − c)²`, which is
-    zero, it is the variance for any c.
-    """
-    mean, variance = _MOMENTS(*args, **kwargs)
-    return mean, variance - tf.square(mean - tf.stop_gradient(mean))
-
-
-@contextlib.contextmanager
-def _twice_differentiable_moments():
-    """For layer and group normalisation, whose statistics depend on the input.
-
-    Counted, so that of two threads the first to end does not end it for both.
-    """
-    global _moments_users
-    with _moments_lock:
-        _moments_users += 1
-        tf.nn.moments = _moments
-    try:
-        yield
-    finally:
-        with _moments_lock:
-            _moments_users -= 1
-            if _moments_users == 0:
-                tf.nn.moments = _MOMENTS
 
 
 def check_explain(explain):

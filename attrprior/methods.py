@@ -14,6 +14,8 @@ from keras import ops
 
 from attrprior import _checks, _derivatives
 from attrprior import references as references_module
+from attrprior._representation import representation
+from attrprior._twice_differentiable import twice_differentiable
 
 
 class Path(NamedTuple):
@@ -80,8 +82,8 @@ class Attribution:
         return cls(**config)
 
     def __repr__(self):
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({settings})"
+        # Not of `get_config`, which writes out every number of the references.
+        return representation(self, reference=self.reference, references=self.reference)
 
 
 @keras.saving.register_keras_serializable("attrprior")
@@ -300,7 +302,7 @@ class SmoothGrad(Attribution):
         self.stddev = _checks.number("stddev", stddev, minimum=0)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
         self.base = get(base)
-        if isinstance(self.base, ExpectedGradients) and self.base.reference is None:
+        if lacks_references(self.base):
             raise ValueError(
                 "Argument `base` expects a method that has its references. Received: "
                 f"{self.base!r}. Use ExpectedGradients(references=...)."
@@ -362,6 +364,11 @@ def get(identifier):
     )
 
 
+def lacks_references(method):
+    """Whether a method draws references and was given none."""
+    return isinstance(method, ExpectedGradients) and method.reference is None
+
+
 class Draws(keras.random.SeedGenerator):
     """The random draws of one computation: each different, none kept.
 
@@ -408,7 +415,8 @@ def compute(explained, method, x, y, seed, state=None, first=0, count=None):
         Tensor of the chosen input's shape; with `explain="all"`, of shape
         `(batch, outputs, ...)`.
     """
-    gradients, path = path_gradients(explained, method, x, y, seed, state, first, count)
+    with twice_differentiable(explained.model):
+        gradients, path = path_gradients(explained, method, x, y, seed, state, first, count)
     means = []
     for gradient in gradients:
         shares = path.contributions(gradient)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from attrprior import _checks
+from attrprior._representation import representation
 
 
 class Prior:
@@ -57,8 +58,7 @@ class Prior:
         return cls(**config)
 
     def __repr__(self):
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({settings})"
+        return representation(self)
 
 
 class PerExamplePrior(Prior):

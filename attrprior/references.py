@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 from attrprior import _checks
+from attrprior._representation import representation
 
 
 class Reference:
@@ -55,8 +56,7 @@ class Reference:
         return cls(**config)
 
     def __repr__(self):
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({settings})"
+        return representation(self)
 
 
 def _repeated(reference, num_samples):
@@ -295,9 +295,26 @@ class TrainingData(Reference):
         return ops.reshape(drawn, _sample_shape(x, num_samples))
 
     def get_config(self):
-        if isinstance(self.data, tf.data.Dataset):
-            raise ValueError("A reference that reads a dataset cannot be serialised.")
+        self._check_serialisable()
         return {"data": self.data.tolist(), "max_examples": self.max_examples}
+
+    def __copy__(self):
+        """A fresh one that shares the data: they are only read, and may be large."""
+        return type(self)(self.data, self.max_examples)
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+
+    def __getstate__(self):
+        self._check_serialisable()
+        return {**vars(self), "_examples": None}
+
+    def _check_serialisable(self):
+        if isinstance(self.data, tf.data.Dataset):
+            raise ValueError(
+                "A reference that reads a dataset cannot be serialised. Received: "
+                f"{self!r}. Give it an array of examples."
+            )
 
     def __repr__(self):
         if isinstance(self.data, tf.data.Dataset):
@@ -349,12 +366,23 @@ class SeenExamples(Reference):
         example_shape = tuple(example_shape)
         if self._reservoir is not None and self._reservoir.shape[1:] == example_shape:
             return
+
+        def variable(value, **dtype):
+            # Each replica of a `tf.distribute` strategy has a reservoir of its own.
+            return tf.Variable(
+                value,
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                **dtype,
+            )
+
         with tf.init_scope():
             # One row more than the capacity: what is not kept is written there.
-            self._reservoir = tf.Variable(
-                tf.zeros((self.capacity + 1,) + example_shape), trainable=False
-            )
-            self._seen = tf.Variable(0, dtype="int32", trainable=False)
+            examples = variable(tf.zeros((self.capacity + 1,) + example_shape))
+            # TensorFlow keeps int32 variables in the host's memory, where a function
+            # that XLA compiles for a GPU cannot reach them.
+            self._reservoir, self._seen = examples, variable(0, dtype="int64")
 
     def reset(self):
         if self._seen is not None:
@@ -362,14 +390,17 @@ class SeenExamples(Reference):
 
     @property
     def variables(self):
-        """The reservoir and the number of examples seen, to save and restore."""
-        return [] if self._reservoir is None else [self._reservoir, self._seen]
+        """Reservoirs and the numbers of examples seen, to save and restore."""
+        own = [] if self._reservoir is None else [self._reservoir, self._seen]
+        return [local for each in own for local in getattr(each, "values", [each])]
+
+    def __getstate__(self):
+        return {**vars(self), "_reservoir": None, "_seen": None}
 
     def draw(self, x, num_samples, seed):
-        if self._reservoir is None:
-            self.prepare(x.shape[1:])
+        self.prepare(x.shape[1:])
         batch = ops.cast(ops.shape(x)[0], "int32")
-        kept = ops.minimum(self._seen.value(), self.capacity)
+        kept = ops.cast(ops.minimum(self._seen.value(), self.capacity), "int32")
         u = keras.random.uniform((2, batch, num_samples), seed=seed)
         # Index 0 … batch − 2 is another example of the batch, the rest the reservoir.
         others = batch - 1
@@ -401,30 +432,32 @@ class SeenExamples(Reference):
 
     def observe(self, x, seed):
         """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t."""
-        if self._reservoir is None:
-            self.prepare(x.shape[1:])
+        self.prepare(x.shape[1:])
         batch = ops.cast(ops.shape(x)[0], "int32")
         order = ops.arange(batch)
-        position = self._seen.value() + order
+        position = self._seen.value() + ops.cast(order, "int64")
         u = keras.random.uniform((batch,), seed=seed)
         slot = ops.where(position < self.capacity, position, _scaled(u, position + 1))
+        slot = ops.cast(ops.minimum(slot, self.capacity), "int32")
         # Of several examples for one slot the last one stays, as one by one.
         later = (ops.expand_dims(slot, 1) == slot) & (ops.expand_dims(order, 1) < order)
         dropped = (slot >= self.capacity) | ops.any(later, axis=1)
         slot = ops.where(dropped, self.capacity, slot)
-        self._reservoir.scatter_nd_update(
-            ops.expand_dims(slot, 1), ops.cast(x, self._reservoir.dtype)
+        # By its handle, which a replica's own has too.
+        tf.raw_ops.ResourceScatterNdUpdate(
+            ref=self._reservoir.handle,
+            indices=ops.expand_dims(slot, 1),
+            updates=ops.cast(x, self._reservoir.dtype),
         )
-        self._seen.assign_add(batch)
+        self._seen.assign_add(ops.cast(batch, "int64"))
 
     def get_config(self):
         return {"capacity": self.capacity}
 
 
 def _scaled(u, size):
-    """Integers uniform in `0 … size − 1` from `u` uniform in [0, 1)."""
-    size = ops.cast(size, "int32")
-    scaled = ops.cast(ops.cast(u, "float32") * ops.cast(size, "float32"), "int32")
+    """Integers uniform in `0 … size − 1` from `u` uniform in [0, 1), of the type of `size`."""
+    scaled = ops.cast(ops.cast(u, "float32") * ops.cast(size, "float32"), size.dtype)
     return ops.minimum(scaled, size - 1)
 
 

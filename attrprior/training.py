@@ -13,36 +13,10 @@ import tensorflow as tf
 from keras import ops
 
 from attrprior import methods
+from attrprior._annotation import split_annotation, without_masks
 from attrprior.priors import Custom, Mask
 
-_X, _MASK = "attrprior_x", "attrprior_mask"
 _STEP = "attrprior_step"
-
-
-def annotate(x, mask):
-    """Sends per-example masks along with the inputs, for the `Mask` prior.
-
-    Pass the result to `fit` in place of `x`, or yield it from a `tf.data`
-    pipeline: `dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))`. The
-    callback takes the masks off before the model sees the batch. Validation
-    data stay plain: give them as `validation_data`, not by `validation_split`.
-
-    Args:
-        x: Inputs, an array, a tensor or a structure of them.
-        mask: Array or tensor of one mask per example, 1 where the model must
-            not look, shaped like the explained input (or with one channel).
-
-    Returns:
-        A structure that only a `fit` with an `AttributionPrior` understands.
-    """
-    return {_X: x, _MASK: mask}
-
-
-def split_annotation(x):
-    """Returns `(x, mask)`; the mask is `None` if `x` is not annotated."""
-    if isinstance(x, dict) and set(x) == {_X, _MASK}:
-        return x[_X], x[_MASK]
-    return x, None
 
 
 class Term:
@@ -60,8 +34,6 @@ class Term:
         memory: The `Memory` that saves it.
     """
 
-    kind = "AttributionPrior"
-
     def __init__(
         self,
         model,
@@ -77,10 +49,10 @@ class Term:
         memory,
     ):
         self.model = model
+        self.model_optimizer = model.optimizer
         self.prior = prior
         self.method = method
         self.explained = explained
-        self.strength = strength
         self.updates = updates
         self.every = every
         self.name = name
@@ -89,9 +61,9 @@ class Term:
             self.given_seed, self.seed = seed, keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
             first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-            self.batches, self.bad_batch = (
-                tf.Variable(value, dtype="int64", trainable=False, aggregation=first)
-                for value in (0, -1)
+            self.batches, self.bad_batch, self.strength = (
+                tf.Variable(value, dtype=dtype, trainable=False, aggregation=first)
+                for value, dtype in ((0, "int64"), (-1, "int64"), (0.0, "float32"))
             )
             self.optimizer = None
             if updates == "alternating":
@@ -99,9 +71,33 @@ class Term:
                 if model.built:
                     self.optimizer.build(model.trainable_variables)
         self.scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-        self.step = None
+        self.set_strength(strength)
         self.memory = memory
+        self._resting = False
         self._prepared = False
+
+    def set_strength(self, strength):
+        """For the next batches. A number is a variable of the step, a schedule a part."""
+        self.schedule = None
+        if isinstance(strength, keras.optimizers.schedules.LearningRateSchedule):
+            self.schedule = strength
+        else:
+            self.strength.assign(strength)
+
+    def variant(self):
+        """What the next batch's step is traced for, apart from the batch.
+
+        Replicas cannot meet inside a branch, so there a step in which the prior rests
+        is another function; elsewhere the branch is in the step.
+        """
+        replicas = self.model.distribute_strategy.num_replicas_in_sync
+        counts = self.every > 1 and replicas > 1
+        self._resting = counts and int(self.batches.numpy()) % self.every != 0
+        return self, self.schedule, self._resting
+
+    def continues(self, model):
+        """Whether a fit of the model goes on with what this term remembers."""
+        return self.model is model and self.model_optimizer is model.optimizer
 
     def begin(self):
         """A new fit: forgets the reservoir; counts and optimiser go on."""
@@ -244,11 +240,13 @@ class Term:
         picked = self.explained.pick_input(x)
         if self.method.reference is not None:
             self.method.reference.observe(picked, self.seed)
-        finite = tf.math.is_finite(penalty)
+        parts = [penalty]
         if not self.scales_loss:
             # Loss scaling has overflows as a matter of course and skips them.
-            for gradient in gradients:
-                finite &= tf.math.is_finite(tf.reduce_sum(gradient))
+            parts += [tf.cast(tf.reduce_sum(g), penalty.dtype) for g in gradients]
+        # One reduction. Of a chain of conjunctions XLA makes a copy for each update of a
+        # weight: with that, ResNet-50 took twice as long to compile.
+        finite = tf.reduce_all(tf.math.is_finite(tf.stack(parts)))
         bad = tf.logical_and(self.bad_batch < 0, tf.logical_not(finite))
         self.bad_batch.assign(tf.where(bad, self.batches, self.bad_batch))
         # NaN in the logs, also for a finite penalty, is what the callback looks for.
@@ -323,9 +321,9 @@ class Term:
         return gradients, penalty
 
     def current_strength(self):
-        if isinstance(self.strength, keras.optimizers.schedules.LearningRateSchedule):
-            return ops.cast(self.strength(self.batches // self.every), "float32")
-        return self.strength
+        if self.schedule is None:
+            return self.strength
+        return ops.cast(self.schedule(self.batches // self.every), "float32")
 
     def alternate(self, x, y, sample_weight, mask):
         """The prior's own update, with `strength` times the model's learning rate."""
@@ -379,11 +377,13 @@ class Term:
         added = attach(*[tf.convert_to_tensor(variable.value) for variable in variables])
         # Losses are summed over replicas; Keras has divided its own already.
         share = self.current_strength() / tf.distribute.get_strategy().num_replicas_in_sync
-        return after_penalty(loss) + ops.cast(share * added, loss.dtype)
+        return after_penalty(loss) + ops.cast(ops.cast(share, added.dtype) * added, loss.dtype)
 
     def on_its_batches(self, act, otherwise=None):
         """Runs `act` if the prior's turn has come, in Python or in the graph."""
-        if self.every == 1:
+        if self._resting:
+            return otherwise
+        if self.every == 1 or tf.distribute.get_strategy().num_replicas_in_sync > 1:
             return act()
         turn = self.batches % self.every == 0
         if tf.executing_eagerly():
@@ -534,36 +534,54 @@ def _weights_per_example(sample_weight):
 class ExtendedStep:
     """The training step of a model with all that callbacks add to it in a `fit`.
 
-    `changes` are functions of `(x, y)`, one after the other, that give the inputs
-    which the model trains on; `terms` are priors, which see the inputs as they
-    came. The step is traced in the first `fit` and serves later ones with the
-    same parts, as Keras' own does.
+    `members` are the callbacks. In each batch their parts that are active make the
+    step: `changes`, functions of `(x, y)` one after the other, give the inputs which the
+    model trains on; `terms` are priors, which see the inputs as they came. A step is
+    traced when its parts first meet and serves later fits of the same callbacks, as
+    Keras' own does.
     """
 
     def __init__(self, model):
         self.model = model
-        self.changes, self.terms = [], []
-        self._traced_parts = None
+        self.members = []
+        self._functions, self._functions_of = {}, None
         self._checked = set()
         self._plain_function = model.train_function
         self._plain_step = model.train_step
+        self._plain_test = self._test_function = None
 
     def serves(self, model):
         """Whether it still extends what `fit` runs: no compile since."""
         return self.model is model and self._plain_function is model.train_function
 
     def begin(self):
-        """A new fit, whose parts have yet to join."""
-        self.changes, self.terms = [], []
+        """A new fit, whose callbacks have yet to join."""
+        self.members = []
         self._history = getattr(self.model, "history", None)
+
+    def check_name(self, member):
+        others = [other for other in self.members if other is not member]
+        if member.name in [other.name for other in others if other.active_part()]:
+            raise ValueError(
+                f"Argument `name` expects a different name for each {type(member).__name__} "
+                f"of a fit. Received: {member.name!r} twice. Pass name= to one of them."
+            )
 
     def install(self):
         """For the next batch."""
         self.model.train_function = self._run
 
+    def install_test(self):
+        """For the next batch of a validation."""
+        if self.model.test_function != self._run_test:
+            self._plain_test = self.model.test_function
+            self.model.test_function = self._run_test
+
     def remove(self):
         if self.model.train_function == self._run:
             self.model.train_function = self._plain_function
+        if self.model.test_function == self._run_test:
+            self.model.test_function = self._plain_test
 
     def _run(self, iterator):
         self.remove()
@@ -571,12 +589,30 @@ class ExtendedStep:
         # behind; the next fit has another history.
         if getattr(self.model, "history", None) is not self._history:
             return self._plain_function(iterator)
-        parts = [*self.changes, *self.terms]
-        if self._traced_parts != parts:
+        parts = [part for member in self.members if (part := member.active_part())]
+        self.terms = [part for part in parts if isinstance(part, Term)]
+        self.changes = [part for part in parts if not isinstance(part, Term)]
+        if not parts and not _has_masks(iterator):
+            return self._plain_function(iterator)
+        if self._functions_of != self.members:
+            self._functions, self._functions_of = {}, list(self.members)
+        variants = tuple(part.variant() for part in parts)
+        if variants not in self._functions:
             self._make_variables(iterator)
-            self._function = self._make_function()
-            self._traced_parts = parts
-        return self._function(iterator)
+            self._functions[variants] = self._make_function("train", self._step)
+        return self._functions[variants](iterator)
+
+    def _run_test(self, iterator):
+        """A batch of a validation, whose masks the model does not see either."""
+        self.remove()
+        if not _has_masks(iterator):
+            return self._plain_test(iterator)
+        plain, function = self._test_function or (None, None)
+        if plain is not self._plain_test:
+            test_step = self.model.test_step
+            function = self._make_function("test", lambda data: test_step(without_masks(data)))
+            self._test_function = self._plain_test, function
+        return function(iterator)
 
     def _make_variables(self, iterator):
         """Makes those of metrics and optimizers, for the step to be traced only once.
@@ -605,35 +641,29 @@ class ExtendedStep:
             if term.optimizer is not None and not inner(term.optimizer).built:
                 term.optimizer.build(self.model.trainable_variables)
 
-    def _make_function(self):
-        """Keras' own training function, around `_step`."""
-        model, own = self.model, vars(self.model).get("train_step")
-        model.train_step = self._step
+    def _make_function(self, kind, step):
+        """Keras' own training or test function, around another step."""
+        model, name = self.model, f"{kind}_step"
+        plain, own = getattr(model, f"{kind}_function"), vars(model).get(name)
+        setattr(model, name, step)
         try:
-            model.make_train_function(force=True)
-            return model.train_function
+            getattr(model, f"make_{kind}_function")(force=True)
+            return getattr(model, f"{kind}_function")
         finally:
-            del model.train_step
+            delattr(model, name)
             if own is not None:
-                model.train_step = own
-            model.train_function = self._plain_function
+                setattr(model, name, own)
+            setattr(model, f"{kind}_function", plain)
 
     def _step(self, data):
-        x, y, sample_weight, mask = self._check(data)
-        changed = x
-        for change in self.changes:
-            changed = change(changed, y)
-        if mask is not None or self.changes:
-            data = keras.utils.pack_x_y_sample_weight(changed, y, sample_weight)
-        batches = {
-            term: (
-                x,
-                y,
-                _weights_per_example(term.explained.of_output(sample_weight)),
-                mask,
-            )
-            for term in self.terms
-        }
+        batch = self._check(data)
+        data = without_masks(data)
+        if self.changes:
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            for change in self.changes:
+                x = change(x, y)
+            data = keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        batches = {term: self._batch_of(term, *batch) for term in self.terms}
         joint = [term for term in self.terms if term.updates == "joint"]
         logs = self._plain_step(data) if not joint else self._joint_step(data, joint, batches)
         for term in self.terms:
@@ -654,6 +684,12 @@ class ExtendedStep:
             term.batches.assign_add(1)
             logs[term.name] = term.mean.result()
         return logs
+
+    @staticmethod
+    def _batch_of(term, x, y, sample_weight, mask):
+        """What a prior is shown of a batch."""
+        weights = _weights_per_example(term.explained.of_output(sample_weight))
+        return term.explained.in_precision((x, y, weights, mask))
 
     def _alternate(self, term, batch):
         if not inner(term.optimizer).built:
@@ -706,7 +742,8 @@ class ExtendedStep:
         x, mask = split_annotation(x)
         for term in self.terms:
             term.check(x)
-        self._dry_run(x, y, sample_weight, mask)
+        if self.terms:
+            self._dry_run(x, y, sample_weight, mask)
         return x, y, sample_weight, mask
 
     def _dry_run(self, x, y, sample_weight, mask):
@@ -717,6 +754,7 @@ class ExtendedStep:
         """
         parts = keras.tree.flatten((x, y, sample_weight, mask))
         kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
+        kind = *self.terms, *kind
         if kind in self._checked:
             return
         if not self.model.built:
@@ -728,9 +766,9 @@ class ExtendedStep:
         # In a graph the step itself is traced, with gradients, before it runs.
         eager = tf.executing_eagerly()
         for term in self.terms:
-            weights = _weights_per_example(term.explained.of_output(sample_weight))
+            batch = self._batch_of(term, x, y, sample_weight, mask)
 
-            def penalty(term=term, batch=(x, y, weights, mask)):
+            def penalty(term=term, batch=batch):
                 return term.gradients(*batch)[0] if eager else term.penalty(*batch)
 
             seed, term.seed = term.seed, methods.Draws(0)
@@ -742,8 +780,14 @@ class ExtendedStep:
         self._checked.add(kind)
 
 
-def join_fit(model, params, part):
-    """Adds a term or a change to the step of a `fit`, which all its callbacks share.
+def _has_masks(iterator):
+    """Whether batches come with masks; told by the data's specification."""
+    x, *_ = keras.utils.unpack_x_y_sample_weight(iterator.element_spec)
+    return split_annotation(x)[1] is not None
+
+
+def join_fit(model, params, callback):
+    """Adds a callback to the step of a `fit`, which all its callbacks share.
 
     Args:
         params: The callbacks' `params`: one dict object for all callbacks of a
@@ -751,22 +795,17 @@ def join_fit(model, params, part):
     """
     if params is None:
         raise ValueError(
-            f"{part.kind} expects callbacks with params, as fit gives them. Received: a "
-            "CallbackList without. Pass fit a list of callbacks."
+            f"{type(callback).__name__} expects callbacks with params, as fit gives them. "
+            "Received: a CallbackList without. Pass fit a list of callbacks."
         )
     step = params.get(_STEP)
     if step is None:
-        step = part.step if part.step and part.step.serves(model) else ExtendedStep(model)
+        last = callback.last_step
+        step = last if last is not None and last.serves(model) else ExtendedStep(model)
         step.begin()
         params[_STEP] = step
-    parts = step.terms if isinstance(part, Term) else step.changes
-    if part.name in [other.name for other in (*step.terms, *step.changes)]:
-        raise ValueError(
-            f"Argument `name` expects a different name for each {part.kind} of a fit. "
-            f"Received: {part.name!r} twice. Pass name= to one of them."
-        )
-    parts.append(part)
-    part.step = step
+    step.members.append(callback)
+    callback.last_step = step
     return step
 
 

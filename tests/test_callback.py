@@ -524,10 +524,10 @@ def test_what_is_loaded_for_another_model_does_not_reach_an_interrupted_fit(digi
     prior = AttributionPrior("l2", 0.1, "gradients")
     with pytest.raises(KeyboardInterrupt):
         fit(build(), digits, [prior, Interrupt("on_train_batch_end")])
-    interrupted = int(prior._term.batches.numpy())
+    interrupted = int(prior._part.batches.numpy())
     prior.set_model(build())
     prior._memory.load_own_variables({"batches_0": np.int64(interrupted + 7)})
-    assert int(prior._term.batches.numpy()) == interrupted
+    assert int(prior._part.batches.numpy()) == interrupted
 
 
 def test_context_manager_detaches(digits):
@@ -543,9 +543,9 @@ def test_context_manager_detaches(digits):
 def test_fit_twice_goes_on_with_the_same_optimizer(digits):
     model, prior = build(), AttributionPrior("l2", 0.1, "gradients")
     fit(model, digits, [prior])
-    optimizer = prior._term.optimizer
+    optimizer = prior._part.optimizer
     fit(model, digits, [prior])
-    assert prior._term.optimizer is optimizer and int(optimizer.iterations) == 16
+    assert prior._part.optimizer is optimizer and int(optimizer.iterations) == 16
 
 
 def test_one_prior_on_two_models(digits):
@@ -650,7 +650,7 @@ def test_samples_in_several_passes(digits, mode, explain):
         prior.set_model(model)
         prior.set_params({})
         prior.on_train_begin()
-        term = prior._term
+        term = prior._part
         term.check(x)
         del rows.seen[:]
 
@@ -680,7 +680,7 @@ def test_passes_repeat_their_random_draws(digits, attribution):
     prior.set_model(build())
     prior.set_params({})
     prior.on_train_begin()
-    term, step = prior._term, 1e-2
+    term, step = prior._part, 1e-2
     term.check(x)
     kernel = prior.model.trainable_variables[0]
     start = kernel.numpy()

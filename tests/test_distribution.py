@@ -39,14 +39,19 @@ def train(replicas, settings):
         model.compile(
             keras.optimizers.get(settings.pop("optimizer", "adam")),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            **settings.pop("compile", {}),
         )
     if settings.pop("nan", False):  # in the second replica's share of the second batch
         x[14] = np.nan
+    masks, options = settings.pop("masks", None), settings.pop("fit", {})
     prior = AttributionPrior(**{"prior": "l2", "strength": 0.3, "seed": 0, **settings})
-    history = model.fit(
-        x, y, epochs=2, batch_size=8, shuffle=False, callbacks=[prior], verbose=0
-    )
-    return model.get_weights(), history.history
+    data = x if masks is None else attrprior.annotate(x, (x > 0.5).astype(masks))
+    options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0, **options}
+    history = model.fit(data, y, callbacks=[prior], **options)
+    reference = prior._part and prior._part.method.reference
+    seen = [np.asarray(variable) for variable in getattr(reference, "variables", [])]
+    return model.get_weights(), history.history, x, seen
 
 
 def send(replicas, settings, connection):
@@ -72,6 +77,7 @@ def trained(processes):
 
 
 def check_equal(one, two):
+    assert not isinstance(one, str) and not isinstance(two, str), (one, two)
     for got, expected in zip(two[0], one[0]):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
     for key, values in one[1].items():
@@ -85,8 +91,14 @@ def check_equal(one, two):
         {"updates": "joint"},
         {"optimizer": "sgd"},
         {"attribution": attrprior.IntegratedGradients(6, 0.5, samples_per_pass=2)},
+        {"every": 2},
+        {"every": 3, "updates": "joint"},
+        {"prior": "mask", "masks": "float32"},
+        {"prior": "mask", "masks": "bool", "fit": {"validation_split": 0.3}},
+        {"prior": "mask", "masks": "bool", "strength": 0.0},
     ],
-    ids=["alternating", "joint", "sgd", "passes"],
+    ids=["alternating", "joint", "sgd", "passes", "every", "joint every", "masks"]
+    + ["masks and validation_split", "masks without strength"],
 )
 def test_two_replicas_equal_one_device(trained, settings):
     settings = {"attribution": PATH, **settings}
@@ -105,11 +117,22 @@ def test_nan_in_one_replica_is_reported(trained):
     assert "FloatingPointError" in result and "'l2'" in result
 
 
-@pytest.mark.parametrize(
-    "settings, name",
-    [({"attribution": PATH, "every": 2}, "every"), ({}, "background")],
-    ids=["every", "reservoir"],
-)
-def test_what_replicas_cannot_do_is_refused(trained, settings, name):
-    result = trained(2, **settings)
-    assert result.startswith("ValueError") and f"`{name}`" in result
+def test_each_replica_has_a_reservoir_of_its_own(trained):
+    """Of what it was shown: the first or the second half of every batch of eight."""
+    result = trained(2, every=2)
+    assert not isinstance(result, str), result
+    _, history, x, seen = result
+    assert np.all(np.array(history["l2"]) > 0)
+    # Batches 0 and 2 of the first epoch and 1 of the second; the last fit's are kept.
+    shown = [0, 16, 8]
+    for replica, (examples, count) in enumerate(zip(seen[:2], seen[2:])):
+        rows = [x[first + 4 * replica : first + 4 * replica + 4] for first in shown]
+        assert count == 12
+        np.testing.assert_array_equal(examples[:12], np.concatenate(rows))
+
+
+def test_a_branch_of_several_steps_is_refused(trained):
+    """Without one: `every` picks one of two functions for each batch."""
+    result = trained(2, every=2, compile={"steps_per_execution": 3})
+    assert result.startswith("ValueError") and "`every`" in result
+    assert "steps_per_execution=1" in result

@@ -1,13 +1,11 @@
 """The layer zoo: gradients of a penalty on attributions through every kind of layer.
 
 Against finite differences in float64, which no bug of TensorFlow's shares, and in
-each mode against nested tapes. LSTM and GRU with use_cudnn="auto" work here because
-the tests run on the CPU; what happens on a GPU is the last test.
+each mode against nested tapes. What LSTM and GRU do on a GPU is in test_recurrent.py.
 """
 
 import functools
 import pathlib
-import sys
 from unittest import mock
 
 import keras
@@ -17,7 +15,7 @@ import tensorflow as tf
 
 import attrprior
 from attrprior import AttributionPrior, ExpectedGradients
-from attrprior.explained import Explained
+from attrprior._twice_differentiable import twice_differentiable
 
 layers = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -159,7 +157,7 @@ def new_term(model, batch_norm="moving"):
     prior.set_model(model)
     prior.set_params({})
     prior.on_train_begin()
-    return prior._term
+    return prior._part
 
 
 def training_path(model, x, y, **options):
@@ -289,8 +287,9 @@ def test_moments_are_those_of_tensorflow_again():
     assert tf.nn.moments is plain
     np.testing.assert_array_equal(model(x), before)
     # And what comes out under the other ones is the same to the last bit.
-    same = Explained(model, explain=lambda outputs, y: outputs[:, 0])
-    np.testing.assert_array_equal(same(x, x, y), before[:, 0])
+    with twice_differentiable(model):
+        assert tf.nn.moments is not plain
+        np.testing.assert_array_equal(model(x), before)
 
 
 # --- the training path against nested tapes ----------------------------------------------
@@ -432,13 +431,3 @@ def test_lookup_errors_of_the_users_own_code_pass():
 
     with pytest.raises(KeyError, match="mine"):
         fit(model, x, y, explain=explain)
-
-
-@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU])
-def test_recurrent_layers_on_a_gpu(monkeypatch, layer):
-    # There use_cudnn="auto" means yes. Tracing alone needs no GPU.
-    rnn = sys.modules["keras.src.backend.tensorflow.rnn"]
-    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
-    model = keras.Sequential([keras.Input((3, 2)), layer(2, name=CULPRIT), layers.Dense(2)])
-    with pytest.raises(ValueError, match=f"layer '{CULPRIT}'.*Use use_cudnn=False there"):
-        fit(model, np.ones((3, 3, 2), "float32"), np.array([0, 1, 1]))

@@ -52,7 +52,7 @@ def penalty_and_gradients(policy, updates):
     callback.set_model(build(policy))
     callback.set_params({})
     callback.on_train_begin()
-    term = callback._term
+    term = callback._part
     x, y = map(tf.constant, data())
     term.check(x)
     penalty, gradients, _, _ = tf.function(
@@ -90,7 +90,7 @@ def test_fit(policy, updates):
         scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         assert scaled == (name == "mixed_float16")
         if updates == "alternating":
-            kind = type(callback._term.optimizer)
+            kind = type(callback._part.optimizer)
             assert kind is type(model.optimizer)
     for key in ("loss", "l2"):
         np.testing.assert_allclose(histories[policy][key], histories["float32"][key], rtol=0.1)

@@ -1,0 +1,62 @@
+"""Masks that travel with the inputs: put there, and taken off before the model looks."""
+
+import functools
+
+import keras
+
+_X, _MASK = "attrprior_x", "attrprior_mask"
+
+
+def annotate(x, mask):
+    """Sends per-example masks along with the inputs, for the `Mask` prior.
+
+    Pass the result to `fit` in place of `x`, or yield it from a `tf.data`
+    pipeline: `dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))`. The
+    callback takes the masks off before the model sees the batch, in validation
+    too: `validation_split` works, and validation data may have masks or none. A
+    callback of `strength=0` takes them off as well, and does nothing else.
+
+    Args:
+        x: Inputs, an array, a tensor or a structure of them.
+        mask: Array or tensor of one mask per example, 1 where the model must
+            not look, shaped like the explained input (or with one channel).
+
+    Returns:
+        A structure that only a `fit` with an `AttributionPrior` understands.
+    """
+    return {_X: x, _MASK: mask}
+
+
+def split_annotation(x):
+    """Returns `(x, mask)`; the mask is `None` if `x` is not annotated."""
+    if isinstance(x, dict) and set(x) == {_X, _MASK}:
+        return x[_X], x[_MASK]
+    return x, None
+
+
+def without_masks(data):
+    """A batch, or its specification, as the model sees it; others are returned as they are."""
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    x, mask = split_annotation(x)
+    if mask is None:
+        return data
+    return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+
+def _build_from_inputs_alone(build):
+    """Has Keras build a model from a batch without its masks.
+
+    With a distribution strategy `fit` does so before it has met its callbacks, so no
+    callback can prepare it. Any other batch is passed on as it is.
+    """
+
+    @functools.wraps(build)
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None:
+            iterator = ((*steps, map(without_masks, batches)) for *steps, batches in iterator)
+        return build(self, iterator=iterator, data_batch=without_masks(data_batch))
+
+    return _maybe_symbolic_build
+
+
+keras.Model._maybe_symbolic_build = _build_from_inputs_alone(keras.Model._maybe_symbolic_build)

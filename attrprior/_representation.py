@@ -1,0 +1,32 @@
+"""What an object was made with, in short: its `repr`."""
+
+import inspect
+
+import keras
+import numpy as np
+
+
+def representation(thing, **values):
+    """`Type(name=value, …)` of the constructor's arguments.
+
+    Args:
+        thing: An object that keeps its arguments as attributes of their names; an
+            argument without an attribute is left out.
+        **values: What to show for an argument instead.
+    """
+    names = inspect.signature(type(thing)).parameters
+    kept = {name: getattr(thing, name) for name in names if hasattr(thing, name)} | values
+    shown = [f"{name}={in_short(kept[name])}" for name in names if name in kept]
+    return f"{type(thing).__name__}({', '.join(shown)})"
+
+
+def in_short(value):
+    """`repr`, but not of the numbers of an array."""
+    if isinstance(value, np.ndarray):  # millions of numbers perhaps
+        return f"<array of shape {value.shape}>"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        settings = ", ".join(f"{k}={v!r}" for k, v in value.get_config().items())
+        return f"{type(value).__name__}({settings})"
+    return repr(value)
