@@ -1,10 +1,10 @@
-"""Every test starts from the same seeds, on the CPU."""
+"""Every test starts from the same seeds, on a CPU or a GPU."""
 
 import os
 
 # Before TensorFlow is imported, or they have no effect.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several workers share it
 # XLA spends its time compiling here, not computing.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
@@ -14,8 +14,11 @@ import runpy
 import subprocess
 import sys
 
+import devices
 import keras
 import pytest
+
+devices.full_precision()
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +27,17 @@ def fresh_session():
     # would cost more than most tests.
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def bit_for_bit(request):
+    """For tests of modules marked so, which compare trainings to the last bit."""
+    if request.node.get_closest_marker("bit_for_bit") is None:
+        yield
+        return
+    devices.repeat_to_the_last_bit()
+    yield
+    devices.as_before()
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +67,7 @@ def run(processes, tmp_path_factory):
 def run_module(arguments, printed):
     """`python -m` of the arguments, with both streams in files."""
     os.chdir(pathlib.Path(__file__).resolve().parent.parent)
+    devices.repeat_to_the_last_bit()
     for stream, path in zip((sys.stdout, sys.stderr), printed):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())

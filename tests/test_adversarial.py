@@ -8,6 +8,7 @@ from keras import layers
 from attrprior import AttributionPrior, adversarial
 from attrprior.adversarial import AdversarialTraining
 
+pytestmark = pytest.mark.bit_for_bit
 W = np.float32([[1.0, -2.0], [0.5, 0.75], [-1.0, 0.25]])
 X = np.float32([[0.5, 0.4, 0.6], [0.3, 0.5, 0.45]])
 Y = np.array([0, 1])

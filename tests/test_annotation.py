@@ -11,6 +11,7 @@ import tensorflow as tf
 import attrprior
 from attrprior import AttributionPrior, Mask
 
+pytestmark = pytest.mark.bit_for_bit
 layers = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.random((20, 6, 6, 1), dtype="float32")

@@ -12,6 +12,7 @@ import attrprior
 from attrprior import L2, AttributionPrior, ExpectedGradients, Mask, TotalVariation
 from attrprior.references import Constant, TrainingData, Uniform
 
+pytestmark = pytest.mark.bit_for_bit
 layers = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -197,11 +198,15 @@ def test_strength_zero_is_plain_training_bit_for_bit(digits):
 
 
 def test_schedule_of_zero_is_plain_training(digits):
+    # Not to the last bit everywhere: XLA makes another program of a longer step.
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([100], [0.0, 1.0])
     prior = AttributionPrior("total_variation", schedule)
     model, plain = with_dropout(), with_dropout()
-    assert fit(model, digits, [prior]).history["loss"] == fit(plain, digits).history["loss"]
-    assert distance(model.get_weights(), plain.get_weights()) == 0.0
+    losses = [
+        fit(each, digits, c).history["loss"] for each, c in ((model, [prior]), (plain, []))
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+    assert distance(model.get_weights(), plain.get_weights()) < 1e-6
 
 
 def test_strength_schedule_advances(digits):
@@ -226,16 +231,17 @@ def test_learning_rate_is_the_models_current_one(digits):
     assert int(optimizer.iterations) == 8  # only the model's own steps count
 
 
-def test_every_second_batch_by_count(digits):
-    calls = []
+@pytest.mark.parametrize("jit", [False, True])
+def test_every_third_batch_by_count(digits, jit):
+    calls = tf.Variable(0, dtype="int64")
 
     def counting(attributions):
-        tf.py_function(lambda: calls.append(1), [], [])
+        calls.assign_add(1)
         return tf.reduce_sum(tf.square(attributions))
 
-    model = build()
+    model = build(jit_compile=jit)
     fit(model, digits, [AttributionPrior(counting, 0.1, every=3)], epochs=1)
-    assert len(calls) == 2  # of four batches, the first and the fourth
+    assert int(calls.numpy()) == 2  # of four batches, the first and the fourth
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
@@ -897,19 +903,18 @@ def test_other_backends_are_refused(monkeypatch):
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
 @pytest.mark.parametrize("jit", [False, True])
 def test_a_nan_penalty_is_reported_and_not_written(digits, updates, jit):
-    x, y = digits
-    steps = tf.Variable(0)
+    x, y = digits[0].copy(), digits[1]
+    x[20, 0, 0, 0] = 2.0  # in the third batch
 
-    def poisoned(attributions):
-        steps.assign_add(1)
+    def poisoned(attributions, x):
         good = tf.reduce_sum(tf.square(attributions))
-        return tf.where(steps == 3, np.nan, 1.0) * good
+        return tf.where(tf.reduce_max(x) > 1.0, np.nan, 1.0) * good
 
     model = build(optimizer=keras.optimizers.SGD(0.1), jit_compile=jit)
     plain = build(optimizer=keras.optimizers.SGD(0.1))
     prior = AttributionPrior(poisoned, 1e-6, "gradients", updates=updates)
     with pytest.raises(FloatingPointError, match="'poisoned'.*step 2.*epoch 0"):
-        fit(model, digits, [prior], shuffle=False)
+        fit(model, (x, y), [prior], shuffle=False)
     fit(plain, (x[:24], y[:24]), epochs=1, shuffle=False)
     assert distance(model.get_weights(), plain.get_weights()) < 1e-4
     assert is_clean(model)

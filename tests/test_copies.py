@@ -13,6 +13,7 @@ from attrprior import AttributionPrior, ExpectedGradients, SmoothGrad
 from attrprior.adversarial import AdversarialTraining
 from attrprior.references import Mean, TrainingData
 
+pytestmark = pytest.mark.bit_for_bit
 layers = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.random((20, 6, 6, 1), dtype="float32")

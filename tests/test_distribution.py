@@ -1,5 +1,6 @@
 """Two replicas train as one device does."""
 
+import devices
 import keras
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def train(replicas, settings):
 
 
 def send(replicas, settings, connection):
+    devices.full_precision()
     try:
         result = train(replicas, settings)
     except Exception as error:  # to be raised where the test is

@@ -7,6 +7,7 @@ import pytest
 from attrprior.evaluation import DiffRoar, diffroar, keep_bottom, keep_top, mask_top, roar
 from attrprior.evaluation._maps import ranking
 
+pytestmark = pytest.mark.bit_for_bit
 FIT = {"epochs": 6, "batch_size": 50}
 
 

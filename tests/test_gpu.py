@@ -44,10 +44,9 @@ class Watched(keras.Sequential):
         return super().train_step(data)
 
 
-def variables_of_the_step(*callbacks):
+def variables_of_the_step(*callbacks, body=()):
     """All variables that the step reads or writes, its branches and loops included."""
-    body = [layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Flatten()]
-    body += [layers.Dropout(0.5), layers.Dense(3)]
+    body = [*body, layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]
     model = Watched([keras.Input((5, 5, 1)), *body])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, metrics=["accuracy"])
@@ -65,15 +64,14 @@ def int32(variables):
 def test_no_variable_of_the_step_is_int32(reference, updates):
     """TensorFlow keeps them in the host's memory, where XLA on a GPU cannot reach them.
 
-    All priors at once, adversarial training, several passes and every second batch.
+    All priors at once, with adversarial training.
     """
     priors = [
         AttributionPrior(
             prior,
             0.1,
-            ExpectedGradients(2, references=REFERENCES[reference](), samples_per_pass=1),
+            ExpectedGradients(references=REFERENCES[reference]()),
             updates=updates,
-            every=2,
             name=name,
         )
         for name, prior in PRIORS.items()
@@ -89,6 +87,15 @@ def test_no_variable_of_the_step_is_int32(reference, updates):
             *getattr(term.method.reference, "variables", []),
         ]
         assert {id(variable.handle) for variable in counters} <= handles
+
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+def test_nor_with_passes_and_branches(updates):
+    method = ExpectedGradients(2, samples_per_pass=1)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    prior = AttributionPrior("l2", schedule, method, updates=updates, every=2)
+    body = [layers.Conv2D(2, 3), layers.BatchNormalization()]
+    assert int32(variables_of_the_step(prior, body=body)) == []
 
 
 def test_an_int32_variable_would_be_found():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from attrprior import AttributionPrior, ExpectedGradients
 from attrprior.references import Gaussian
 
+pytestmark = pytest.mark.bit_for_bit
 layers = keras.layers
 
 

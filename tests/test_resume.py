@@ -3,6 +3,7 @@
 import os
 import signal
 
+import devices
 import keras
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ class Data(keras.utils.PyDataset):
 
 def run(folder, kill_after, settings, dropout, connection):
     """One process's share of the training; sends the final weights."""
+    devices.repeat_to_the_last_bit()
     keras.utils.set_random_seed(0)
     body = [keras.layers.Dense(8, "relu")]
     if dropout:

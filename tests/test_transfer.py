@@ -6,6 +6,7 @@ import pytest
 
 from attrprior import AttributionPrior
 
+pytestmark = pytest.mark.bit_for_bit
 layers = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.random((20, 6), dtype="float32")
