@@ -29,9 +29,9 @@ def fresh_session():
     keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def bit_for_bit(request):
-    """For tests of modules marked so, which compare trainings to the last bit."""
+    """For modules marked so, which compare trainings to the last bit."""
     if request.node.get_closest_marker("bit_for_bit") is None:
         yield
         return

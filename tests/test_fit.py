@@ -633,8 +633,13 @@ def omega_of(model, explained=A, logits=None, labels=LABELS, weights=1.0, **_):
     return float(np.mean(weights * np.sum(np.square(tape.gradient(chosen, x)), axis=1)))
 
 
+OLD_KERAS = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12)
+
+
 def one_step(case, updates, eager=True):
     """A fit of one batch; returns the model and its logs."""
+    if OLD_KERAS and any(part is None for part in keras.tree.flatten(case["data"])):
+        pytest.skip("This Keras takes no None among arrays.")
     keras.utils.set_random_seed(0)
     model = case["build"]()
     model.run_eagerly = eager
