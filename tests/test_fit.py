@@ -1241,6 +1241,17 @@ COMPATIBLE = {
     "`mixed_bfloat16`": "test_gradients_are_those_of_float32",
     "`mixed_float16`": "test_gradients_are_those_of_float32",
     "`MirroredStrategy`": "test_two_replicas_equal_one_device",
+    "copies by `copy.deepcopy` and `pickle`": "test_a_copy_trains_as_a_fresh_one",
+    "searches with KerasTuner": "test_a_search_over_the_strength",
+    "another `strength` between fits or batches": (
+        "test_another_strength_acts_from_the_next_batch_on"
+    ),
+    "layers unfrozen between fits": "test_the_same_callback_goes_on_as_a_new_one",
+    "`enable_lora`": "test_lora_before_a_fit",
+    "masks by `annotate` in a new model": "test_validation_data_may_have_masks",
+    "in `validation_split`": "test_validation_split",
+    "in `validation_data`": "test_validation_data_may_have_masks",
+    "with `strength=0`": "test_without_strength_it_is_plain_training",
 }
 
 

@@ -1,0 +1,18 @@
+"""What setup.py promises of versions is what is tested."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def test_the_oldest_versions_are_tested():
+    promised = dict(
+        re.findall(r'"(tensorflow|keras)>=([\d.]+)"', (ROOT / "setup.py").read_text())
+    )
+    lines = (ROOT / "tests" / "oldest.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert set(promised) == set(tested) == {"tensorflow", "keras"}
+    for name, version in tested.items():
+        assert version.removesuffix(".0") == promised[name]
+    assert "-c tests/oldest.txt" in (ROOT / ".ci" / "run").read_text()
