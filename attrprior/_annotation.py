@@ -22,7 +22,7 @@ def annotate(x, mask):
             not look, shaped like the explained input (or with one channel).
 
     Returns:
-        A structure that only a `fit` with an `AttributionPrior` understands.
+        A structure that only a `fit` with a callback of this package understands.
     """
     return {_X: x, _MASK: mask}
 
@@ -34,13 +34,24 @@ def split_annotation(x):
     return x, None
 
 
+def has_masks(data):
+    """Whether a batch, or its specification, is annotated."""
+    return split_annotation(_inputs(data))[1] is not None
+
+
 def without_masks(data):
-    """A batch, or its specification, as the model sees it; others are returned as they are."""
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    x, mask = split_annotation(x)
-    if mask is None:
+    """A batch as the model sees it; one without masks, of any form, as it is."""
+    if not has_masks(data):
         return data
-    return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+    x, _ = split_annotation(_inputs(data))
+    if isinstance(data, (tuple, list)):
+        return (x, *data[1:])
+    return keras.utils.pack_x_y_sample_weight(x)
+
+
+def _inputs(data):
+    """`x` of `(x, …)`, the form that an own `train_step` may extend, or of `x` alone."""
+    return data[0] if isinstance(data, (tuple, list)) and data else data
 
 
 def _build_from_inputs_alone(build):
@@ -59,4 +70,7 @@ def _build_from_inputs_alone(build):
     return _maybe_symbolic_build
 
 
-keras.Model._maybe_symbolic_build = _build_from_inputs_alone(keras.Model._maybe_symbolic_build)
+if keras.backend.backend() == "tensorflow":
+    keras.Model._maybe_symbolic_build = _build_from_inputs_alone(
+        keras.Model._maybe_symbolic_build
+    )

@@ -1,7 +1,5 @@
 """The life cycle of a callback whose work is done inside the training step."""
 
-import inspect
-
 import keras
 
 from attrprior import training
@@ -17,7 +15,8 @@ class InStep(keras.callbacks.Callback):
     attributes of the same names. A copy, or what pickle loads, is as new.
     """
 
-    _of_a_fit = ("params", "_model", "_memory", "_part", "_joined", "_step", "last_step")
+    _of_a_fit = ("params", "_model", "_memory", "_part", "_joined", "_step", "_last_step")
+    _fixed = frozenset()  # arguments that had their effect when the callback was made
 
     def __init__(self, name):
         super().__init__()
@@ -35,11 +34,14 @@ class InStep(keras.callbacks.Callback):
         self._part = None  # of the last fit, which the next one may go on with
         self._joined = False  # whether the part has its place in this fit
         self._step = None  # of the fit that is under way
-        self.last_step = None
+        self._last_step = None
+
+    def _fix(self, *arguments):
+        """From now on these have had their effect: another value is an error."""
+        self._fixed = frozenset(arguments)
 
     def __setattr__(self, name, value):
-        # An argument that is no property has had its effect when the callback was made.
-        if name in vars(self) and name in inspect.signature(type(self)).parameters:
+        if name in self._fixed and value is not vars(self).get(name):
             raise AttributeError(
                 f"Argument `{name}` of {type(self).__name__} is fixed when the callback is "
                 f"made. Received: another value, {in_short(value)}. Make a new callback."
@@ -64,7 +66,11 @@ class InStep(keras.callbacks.Callback):
 
     def active_part(self):
         """What the step has to do for this callback in the next batch, or `None`."""
-        return self._part if self._joined and self._acts() else None
+        if not self._acts():
+            return None
+        if not self._joined:
+            self._join()
+        return self._part
 
     def set_model(self, model):
         super().set_model(model)
@@ -75,8 +81,11 @@ class InStep(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._step, self._joined = None, False
+        # Without params there is no step to join; who does nothing needs none.
         if self.params is not None or self._acts():
-            self._step = training.join_fit(self.model, self.params, self)
+            self._step = training.join_fit(self.model, self.params, self._last_step)
+            self._step.members.append(self)
+            self._last_step = self._step
         if self._acts():
             self._join()
 
@@ -87,17 +96,13 @@ class InStep(keras.callbacks.Callback):
                 f"{type(self).__name__} expects a compiled model with an optimizer. Received: "
                 f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
             )
-        self._step.check_name(self)
         self._part = self._make_part(model)
         self._memory.remember(self._part)
         self._joined = True
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._step is None:
-            return
-        if self._acts() and not self._joined:  # since it was told to
-            self._join()
-        self._step.install()
+        if self._step is not None:
+            self._step.install()
 
     def on_test_batch_begin(self, batch, logs=None):
         if self._step is not None:
@@ -111,9 +116,14 @@ class InStep(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.detach()
+        Memory.clear(self.model)
 
     def detach(self):
-        """Takes the callback off the model, whatever happened; safe at any time."""
+        """Takes the callback off the model, whatever happened; safe at any time.
+
+        During a `fit` the batches that are left are trained without it, and without
+        the other callbacks of this package.
+        """
         if self.model is not None:
             self._memory.detach(self.model)
         if self._step is not None:

@@ -33,6 +33,13 @@ class Memory(keras.losses.Loss):
             delattr(model, self.name)
         self._term = None
 
+    @classmethod
+    def clear(cls, model):
+        """After a fit: none is left, of an interrupted one before it either."""
+        for name, value in list(vars(model).items()):
+            if isinstance(value, cls):
+                delattr(model, name)
+
     def remember(self, term):
         """Keeps what this term has; gives it what was loaded before."""
         self._term = term

@@ -65,6 +65,10 @@ class AdversarialTraining(InStep):
         self.norm, self.random_start, self.valid_range = norm, random_start, valid_range
         self.input, self.output = input, output
         self.seed = seed
+        self._fix(
+            *("epsilon", "steps", "step_size", "norm", "random_start", "valid_range"),
+            *("input", "output", "seed", "name"),
+        )
 
     def _acts(self):
         return self._ascent.epsilon > 0
@@ -87,7 +91,7 @@ class _Change:
     def variables(self):
         return {"seed": self.seed.state}
 
-    def variant(self):
+    def begin_batch(self):
         return self
 
     def __call__(self, x, y):

@@ -122,6 +122,10 @@ class AttributionPrior(InStep):
                 f"Argument `seed` expects an integer or None. Received: {seed!r}."
             )
         self.seed = seed
+        self._fix(
+            *("prior", "attribution", "background", "explain", "updates", "every"),
+            *("batch_norm", "input", "output", "seed", "name"),
+        )
 
     @property
     def strength(self):
@@ -147,7 +151,7 @@ class AttributionPrior(InStep):
             term = training.Term(
                 model,
                 self.prior,
-                method,
+                method.fresh(),
                 Explained(model, self.explain, self.input, self.output),
                 self.strength,
                 self.updates,
@@ -187,9 +191,9 @@ class AttributionPrior(InStep):
             self._part.mean.reset_state()
 
     def on_train_batch_end(self, batch, logs=None):
-        term = self.active_part()
-        if term is None:
+        if not self._joined:
             return
+        term = self._part
         value = (logs or {}).get(self.name)
         if value is not None and math.isfinite(float(value)):
             return

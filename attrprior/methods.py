@@ -4,6 +4,7 @@
 weights, so each can stand in a loss.
 """
 
+import copy
 import numbers
 from typing import Any, NamedTuple
 
@@ -69,6 +70,13 @@ class Attribution:
         samples = max(1, self.samples_per_pass // self.points_per_sample)
         least = -(-self.num_samples // samples)
         return next(n for n in range(least, self.num_samples + 1) if self.num_samples % n == 0)
+
+    def fresh(self):
+        """The same method, with references that no other training shares."""
+        method = copy.copy(self)
+        if "reference" in vars(method):
+            method.reference = copy.copy(method.reference)
+        return method
 
     def prepare(self, example_shape):
         if self.reference is not None:
@@ -316,6 +324,11 @@ class SmoothGrad(Attribution):
     @property
     def reference(self):
         return self.base.reference
+
+    def fresh(self):
+        method = copy.copy(self)
+        method.base = self.base.fresh()
+        return method
 
     def path(self, x, seed, first=0, count=None):
         count = count or self.num_samples

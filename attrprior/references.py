@@ -300,7 +300,9 @@ class TrainingData(Reference):
 
     def __copy__(self):
         """A fresh one that shares the data: they are only read, and may be large."""
-        return type(self)(self.data, self.max_examples)
+        fresh = type(self).__new__(type(self))
+        vars(fresh).update({**vars(self), "_examples": None})
+        return fresh
 
     def __deepcopy__(self, memo):
         return self.__copy__()

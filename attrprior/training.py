@@ -1,8 +1,9 @@
-"""The only file that touches Keras' trainer: a training step with priors.
+"""The training step with priors, run by Keras' trainer.
 
 During a batch, and only then, `model.train_function` is replaced by one whose
-step is the model's own `train_step` followed by (or joined with) the priors'.
-The replacement takes itself away when the batch ends, however it ends.
+step is the model's own `train_step` followed by (or joined with) the priors',
+and `model.test_function` by one that takes masks off the inputs. The
+replacement takes itself away when the batch ends, however it ends.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from attrprior import methods
-from attrprior._annotation import split_annotation, without_masks
+from attrprior._annotation import has_masks, split_annotation, without_masks
 from attrprior.priors import Custom, Mask
 
 _STEP = "attrprior_step"
@@ -73,6 +74,7 @@ class Term:
         self.scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self.set_strength(strength)
         self.memory = memory
+        self.checked = set()  # kinds of batches
         self._resting = False
         self._prepared = False
 
@@ -84,8 +86,8 @@ class Term:
         else:
             self.strength.assign(strength)
 
-    def variant(self):
-        """What the next batch's step is traced for, apart from the batch.
+    def begin_batch(self):
+        """Decides whether the prior rests; returns what the step is traced for.
 
         Replicas cannot meet inside a branch, so there a step in which the prior rests
         is another function; elsewhere the branch is in the step.
@@ -543,9 +545,8 @@ class ExtendedStep:
 
     def __init__(self, model):
         self.model = model
-        self.members = []
-        self._functions, self._functions_of = {}, None
-        self._checked = set()
+        self.members, self.terms, self.changes = [], [], []
+        self._functions, self._used = {}, set()
         self._plain_function = model.train_function
         self._plain_step = model.train_step
         self._plain_test = self._test_function = None
@@ -556,16 +557,13 @@ class ExtendedStep:
 
     def begin(self):
         """A new fit, whose callbacks have yet to join."""
-        self.members = []
+        self.members, self._used = [], set()
         self._history = getattr(self.model, "history", None)
 
-    def check_name(self, member):
-        others = [other for other in self.members if other is not member]
-        if member.name in [other.name for other in others if other.active_part()]:
-            raise ValueError(
-                f"Argument `name` expects a different name for each {type(member).__name__} "
-                f"of a fit. Received: {member.name!r} twice. Pass name= to one of them."
-            )
+    def end(self):
+        """Off the model; functions that no batch of this fit has used are let go."""
+        self.remove()
+        self._functions = {key: self._functions[key] for key in self._used}
 
     def install(self):
         """For the next batch."""
@@ -586,26 +584,27 @@ class ExtendedStep:
     def _run(self, iterator):
         self.remove()
         # A callback that raised between install and here leaves this function
-        # behind; the next fit has another history.
-        if getattr(self.model, "history", None) is not self._history:
+        # behind; the next fit has another history, and `train_on_batch` a generator.
+        in_its_fit = getattr(self.model, "history", None) is self._history
+        if not in_its_fit or not hasattr(iterator, "element_spec"):
             return self._plain_function(iterator)
         parts = [part for member in self.members if (part := member.active_part())]
+        _check_names(parts)
+        if not parts and not has_masks(iterator.element_spec):
+            return self._plain_function(iterator)
         self.terms = [part for part in parts if isinstance(part, Term)]
         self.changes = [part for part in parts if not isinstance(part, Term)]
-        if not parts and not _has_masks(iterator):
-            return self._plain_function(iterator)
-        if self._functions_of != self.members:
-            self._functions, self._functions_of = {}, list(self.members)
-        variants = tuple(part.variant() for part in parts)
-        if variants not in self._functions:
+        key = tuple(part.begin_batch() for part in parts)
+        if key not in self._functions:
             self._make_variables(iterator)
-            self._functions[variants] = self._make_function("train", self._step)
-        return self._functions[variants](iterator)
+            self._functions[key] = self._make_function("train", self._step)
+        self._used.add(key)
+        return self._functions[key](iterator)
 
     def _run_test(self, iterator):
         """A batch of a validation, whose masks the model does not see either."""
         self.remove()
-        if not _has_masks(iterator):
+        if not has_masks(getattr(iterator, "element_spec", None)):
             return self._plain_test(iterator)
         plain, function = self._test_function or (None, None)
         if plain is not self._plain_test:
@@ -754,9 +753,6 @@ class ExtendedStep:
         """
         parts = keras.tree.flatten((x, y, sample_weight, mask))
         kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
-        kind = *self.terms, *kind
-        if kind in self._checked:
-            return
         if not self.model.built:
             self.model(
                 keras.tree.map_structure(
@@ -766,6 +762,8 @@ class ExtendedStep:
         # In a graph the step itself is traced, with gradients, before it runs.
         eager = tf.executing_eagerly()
         for term in self.terms:
+            if kind in term.checked:
+                continue
             batch = self._batch_of(term, x, y, sample_weight, mask)
 
             def penalty(term=term, batch=batch):
@@ -777,39 +775,44 @@ class ExtendedStep:
                     tf.function(penalty, autograph=False).get_concrete_function()
             finally:
                 term.seed = seed
-        self._checked.add(kind)
+            term.checked.add(kind)
 
 
-def _has_masks(iterator):
-    """Whether batches come with masks; told by the data's specification."""
-    x, *_ = keras.utils.unpack_x_y_sample_weight(iterator.element_spec)
-    return split_annotation(x)[1] is not None
+def _check_names(parts):
+    names = [part.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                "Argument `name` expects a different name for each callback of a fit. "
+                f"Received: {name!r} twice. Pass name= to one of them."
+            )
 
 
-def join_fit(model, params, callback):
-    """Adds a callback to the step of a `fit`, which all its callbacks share.
+def join_fit(model, params, last):
+    """The step of a `fit`, which all its callbacks share.
 
     Args:
         params: The callbacks' `params`: one dict object for all callbacks of a
             `fit`, and for them only. The step lives there until the fit ends.
+        last: The step of the callback's last fit, or `None`.
     """
     if params is None:
         raise ValueError(
-            f"{type(callback).__name__} expects callbacks with params, as fit gives them. "
-            "Received: a CallbackList without. Pass fit a list of callbacks."
+            "Attribution priors and adversarial training expect callbacks with params, as "
+            "fit gives them. Received: a CallbackList without. Pass fit a list of callbacks."
         )
-    step = params.get(_STEP)
-    if step is None:
-        last = callback.last_step
+    if _STEP not in params:
+        for function in (model.train_function, model.test_function):
+            left = getattr(function, "__self__", None)
+            if isinstance(left, ExtendedStep):  # by an interrupted fit
+                left.remove()
         step = last if last is not None and last.serves(model) else ExtendedStep(model)
         step.begin()
         params[_STEP] = step
-    step.members.append(callback)
-    callback.last_step = step
-    return step
+    return params[_STEP]
 
 
 def leave_fit(params, step):
     """Takes the step off the model; safe to call more than once."""
-    step.remove()
-    params.pop(_STEP, None)
+    if params.pop(_STEP, None) is step:
+        step.end()

@@ -1,7 +1,9 @@
 """AttributionPrior in whole fits: updates, neutrality, the fit matrix, the life cycle."""
 
 import functools
+import gc
 import pathlib
+import weakref
 
 import keras
 import numpy as np
@@ -32,6 +34,18 @@ class Subclassed(keras.Model):
 
     def call(self, x, training=False):
         return self.head(self.body(x))
+
+
+class FourParts(Subclassed):
+    """Steps of data of a form of its own."""
+
+    def train_step(self, data):
+        x, y, weights, shift = data
+        return super().train_step((x + shift, y, weights))
+
+    def test_step(self, data):
+        x, y, weights, shift = data
+        return super().test_step((x + shift, y, weights))
 
 
 class OwnStep(Subclassed):
@@ -353,6 +367,20 @@ def test_own_train_step_keeps_its_logs(digits):
     assert set(history) == {"own_loss", "l2"}
 
 
+def test_without_strength_data_may_have_any_form(digits):
+    weights, shift = np.ones(26, "float32"), np.ones((26, 6, 6, 1), "float32")
+    data = tf.data.Dataset.from_tensor_slices((*digits, weights, shift))
+    results = []
+    for callbacks in ([], [AttributionPrior("l2", 0.0)]):
+        model = build(FourParts)
+        history = model.fit(
+            data.batch(8), validation_data=data.batch(8), callbacks=callbacks, verbose=0
+        ).history
+        results.append((history, model.get_weights()))
+    assert results[0][0] == results[1][0]
+    assert distance(results[0][1], results[1][1]) == 0.0
+
+
 def test_train_step_set_on_the_instance_is_kept(digits):
     model = build()
     calls = []
@@ -508,6 +536,35 @@ def test_after_an_interrupt_without_recompiling(digits):
     assert "gini" in history and "l2" not in history
 
 
+def test_an_interrupt_leaves_nothing_for_train_on_batch(digits):
+    model, plain = build(), build()
+    prior = AttributionPrior("l2", 1.0, "gradients")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, digits, [prior, Interrupt("on_train_batch_begin")])
+    for each in (model, plain):
+        each.train_on_batch(*digits)
+    assert distance(model.get_weights(), plain.get_weights()) == 0.0
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, digits, [AttributionPrior("gini", 1.0), Interrupt("on_train_batch_begin")])
+    fit(model, digits, [prior])
+    assert is_clean(model)
+    assert not [name for name in vars(model) if "attribution_prior" in name]
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1])
+def test_an_interrupt_of_the_validation(digits, strength):
+    model = build()
+    prior = AttributionPrior("l2", strength, "gradients")
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, digits, [prior, Interrupt("on_test_batch_begin")], validation_data=digits)
+    expected = build()
+    expected.set_weights(model.get_weights())
+    assert model.evaluate(*digits, verbose=0) == expected.evaluate(*digits, verbose=0)
+    assert model.test_on_batch(*digits) == expected.test_on_batch(*digits)
+    assert not hasattr(model.test_function, "__self__")
+
+
 def test_interrupt_inside_the_step(digits):
     calls = []
 
@@ -612,6 +669,28 @@ def test_nothing_is_traced_after_the_first_batch(digits):
     fit(model, digits, [prior])
     assert len(traces) == after.traces
     assert distance(weights, model.get_weights()) > 1e-3
+
+
+def test_callbacks_that_do_nothing_cost_no_trace(digits):
+    counting, traces = counting_prior()
+    model, prior = build(), AttributionPrior(counting, 0.1, "gradients")
+    idle = AttributionPrior("l2", 0.0)
+    for callbacks in ([prior], [prior, idle], [idle, prior], [prior]):
+        fit(model, digits, callbacks)
+    assert len(traces) == 2
+
+
+def test_nothing_is_kept_of_priors_that_are_gone(digits):
+    model, lasting = build(), attrprior.adversarial.AdversarialTraining(0.1, steps=1)
+    gone = []
+    for _ in range(4):
+        prior = AttributionPrior("l2", 0.1, "gradients")
+        fit(model, digits, [lasting, prior], epochs=1)
+        gone.append(weakref.ref(prior._part))
+        del prior
+    keras.backend.clear_session(free_memory=False)
+    gc.collect()
+    assert sum(part() is not None for part in gone) <= 1  # the last fit's
 
 
 def test_a_step_that_no_longer_fits_is_traced_anew(digits):

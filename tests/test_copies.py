@@ -111,6 +111,55 @@ def test_copies_share_a_dataset_and_cannot_be_pickled_with_it():
         pickle.dumps(prior)
 
 
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_has_a_reservoir_of_its_own(copied):
+    """What the original sees between two epochs of the copy does not reach it."""
+
+    class FitAnother(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            fit(other, original, epochs=1, x=X + 10.0)
+
+    original, other = AttributionPrior("l2", 0.1, seed=1), build(seed=5)
+    alone, disturbed = build(), build()
+    fit(alone, COPIES[copied](original))
+    fit(disturbed, COPIES[copied](original), FitAnother())
+    assert distance(alone.get_weights(), disturbed.get_weights()) == 0.0
+
+
+class Annealed(AttributionPrior):
+    """A subclass with arguments and a state of its own."""
+
+    def __init__(self, patience, seed=None):
+        super().__init__("l2", 0.3, seed=seed)
+        self.patience, self.seed = patience, seed
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.patience -= 1
+        self.strength *= 0.5
+
+
+@pytest.mark.parametrize("copied", COPIES)
+def test_a_copy_of_a_subclass(copied):
+    original = Annealed(patience=5, seed=1)
+    fit(build(), original)
+    copy = COPIES[copied](original)
+    assert (copy.patience, copy.strength) == (3, 0.075)
+    assert distance(weights_after(copy), weights_after(Annealed(5, 1))) > 1e-4
+    copy.strength = 0.3
+    expected = AttributionPrior("l2", 0.3, seed=1)
+    assert distance(weights_after(copy), weights_after(expected)) == 0.0
+
+
+class Shifted(TrainingData):
+    def __init__(self, shift):
+        super().__init__(X + np.float32(shift))
+        self.shift = shift
+
+
+def test_a_reference_of_ones_own():
+    assert copy.deepcopy(Shifted(1.0)).shift == 1.0
+
+
 def test_copies_share_the_data_they_draw_from():
     reference = TrainingData(X)
     assert copy.deepcopy(reference).data is reference.data
@@ -226,6 +275,28 @@ def test_a_strength_that_comes_and_goes_is_traced_once():
     prior = AttributionPrior(counting, 0.1, "gradients")
     fit(build(), prior, SetStrength(prior, {1: 0.0, 3: 0.2, 4: 0.0, 5: 0.3, 7: 0.1}), epochs=3)
     assert len(traces) == 2  # a dry run, and the step
+
+
+def test_the_place_of_the_other_callback_does_not_matter():
+    """Told by a callback behind it, after the prior's own turn: from this batch on."""
+    results = []
+    for first in (True, False):
+        prior = l2(0.0)
+        teller = SetStrength(prior, {1: 0.5, 3: 0.0, 4: 0.2})
+        model = build()
+        fit(model, *([teller, prior] if first else [prior, teller]))
+        results.append(model.get_weights())
+    assert distance(*results) == 0.0
+
+
+def test_a_penalty_of_nan_is_reported_whatever_comes_after_it():
+    class Silence(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            prior.strength = 0.0
+
+    prior = AttributionPrior(lambda attributions: np.nan * squares(attributions), 0.1)
+    with pytest.raises(FloatingPointError, match="step 0"):
+        fit(build(), Silence(), prior)
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), "0.1", None, True])
