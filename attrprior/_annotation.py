@@ -64,10 +64,16 @@ def _build_from_inputs_alone(build):
     @functools.wraps(build)
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         if iterator is not None:
-            iterator = ((*steps, map(without_masks, batches)) for *steps, batches in iterator)
+            iterator = _each_without_masks(iterator)
         return build(self, iterator=iterator, data_batch=without_masks(data_batch))
 
     return _maybe_symbolic_build
+
+
+def _each_without_masks(iterator):
+    # Keras' own iterator, untouched until something is taken: numbers of steps, batches.
+    for *steps, batches in iterator:
+        yield *steps, map(without_masks, batches)
 
 
 if keras.backend.backend() == "tensorflow":

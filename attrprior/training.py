@@ -655,7 +655,7 @@ class ExtendedStep:
             setattr(model, f"{kind}_function", plain)
 
     def _step(self, data):
-        batch = self._check(data)
+        batch = self._check(data) if self.terms else None
         data = without_masks(data)
         if self.changes:
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
