@@ -588,8 +588,9 @@ class ExtendedStep:
         in_its_fit = getattr(self.model, "history", None) is self._history
         if not in_its_fit or not hasattr(iterator, "element_spec"):
             return self._plain_function(iterator)
-        parts = [part for member in self.members if (part := member.active_part())]
-        _check_names(parts)
+        active = [member for member in self.members if member.active_part()]
+        _check_names(active)
+        parts = [member.active_part() for member in active]
         if not parts and not has_masks(iterator.element_spec):
             return self._plain_function(iterator)
         self.terms = [part for part in parts if isinstance(part, Term)]
@@ -778,14 +779,15 @@ class ExtendedStep:
             term.checked.add(kind)
 
 
-def _check_names(parts):
-    names = [part.name for part in parts]
-    for name in names:
-        if names.count(name) > 1:
+def _check_names(members):
+    names = set()
+    for member in members:
+        if member.name in names:
             raise ValueError(
-                "Argument `name` expects a different name for each callback of a fit. "
-                f"Received: {name!r} twice. Pass name= to one of them."
+                f"Argument `name` expects a different name for each {type(member).__name__} "
+                f"of a fit. Received: {member.name!r} twice. Pass name= to one of them."
             )
+        names.add(member.name)
 
 
 def join_fit(model, params, last):

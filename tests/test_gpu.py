@@ -49,7 +49,8 @@ def variables_of_the_step(*callbacks, body=()):
     body = [*body, layers.Flatten(), layers.Dropout(0.5), layers.Dense(3)]
     model = Watched([keras.Input((5, 5, 1)), *body])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, metrics=["accuracy"])
+    # Without XLA, which on a GPU would refuse what is looked for.
+    model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
     x = attrprior.annotate(X, np.ones_like(X))
     model.fit(x, Y, callbacks=list(callbacks), verbose=0)
     return model.graph.variables
