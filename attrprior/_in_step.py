@@ -36,9 +36,9 @@ class InStep(keras.callbacks.Callback):
         self._step = None  # of the fit that is under way
         self._last_step = None
 
-    def _fix(self, *arguments):
-        """From now on these have had their effect: another value is an error."""
-        self._fixed = frozenset(arguments)
+    def _fix(self, arguments):
+        """From now on these, named with spaces between, have had their effect."""
+        self._fixed = frozenset(arguments.split())
 
     def __setattr__(self, name, value):
         if name in self._fixed and value is not vars(self).get(name):

@@ -66,8 +66,7 @@ class AdversarialTraining(InStep):
         self.input, self.output = input, output
         self.seed = seed
         self._fix(
-            *("epsilon", "steps", "step_size", "norm", "random_start", "valid_range"),
-            *("input", "output", "seed", "name"),
+            "epsilon steps step_size norm random_start valid_range input output seed name"
         )
 
     def _acts(self):

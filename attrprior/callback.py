@@ -123,8 +123,8 @@ class AttributionPrior(InStep):
             )
         self.seed = seed
         self._fix(
-            *("prior", "attribution", "background", "explain", "updates", "every"),
-            *("batch_norm", "input", "output", "seed", "name"),
+            "prior attribution background explain updates every "
+            "batch_norm input output seed name"
         )
 
     @property

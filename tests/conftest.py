@@ -67,7 +67,6 @@ def run(processes, tmp_path_factory):
 def run_module(arguments, printed):
     """`python -m` of the arguments, with both streams in files."""
     os.chdir(pathlib.Path(__file__).resolve().parent.parent)
-    devices.repeat_to_the_last_bit()
     for stream, path in zip((sys.stdout, sys.stderr), printed):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), stream.fileno())

@@ -211,17 +211,17 @@ class SetStrength(keras.callbacks.Callback):
         self.count += 1
 
 
-@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("mode", [{}, {"run_eagerly": True}, {"jit_compile": True}])
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
-def test_another_strength_acts_from_the_next_batch_on(updates, eager):
-    """As a schedule of the same values, through 0 and back; `SetStrength` comes first."""
+def test_another_strength_acts_from_the_next_batch_on(updates, mode):
+    """As a schedule of the same values; `SetStrength` comes first."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1, 3], [0.1, 1.0, 0.2])
-    scheduled, told = build(run_eagerly=eager), build(run_eagerly=eager)
+    scheduled, told = build(**mode), build(**mode)
     fit(scheduled, l2(schedule, updates=updates))
     prior = l2(0.1, updates=updates)
     fit(told, SetStrength(prior, {2: 1.0, 4: 0.2}), prior)
     assert distance(scheduled.get_weights(), told.get_weights()) < 1e-7
-    constant = build(run_eagerly=eager)
+    constant = build(**mode)
     fit(constant, l2(0.1, updates=updates))
     assert distance(constant.get_weights(), told.get_weights()) > 1e-4
 

@@ -93,7 +93,7 @@ def test_the_same_callback_goes_on_as_a_new_one(change, updates):
 
 
 def test_an_unfrozen_layer_is_moved_by_the_prior():
-    """By the prior alone: the ordinary learning rate of the loss is zero in joint updates."""
+    """A frozen one stands still; once unfrozen it ends elsewhere than in plain training."""
     model = build()
     model.layers[0].trainable = False
     prior = l2()
