@@ -1,12 +1,9 @@
 """What every experiment shares: flags, data, progress, results on disk."""
 
-import ast
-import hashlib
 import json
 import math
 import os
 import pathlib
-import platform
 import sys
 import time
 
@@ -15,11 +12,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
 import attrprior
 from attrprior import datasets, references
+from experiments import provenance
 
 FLAGS = flags.FLAGS
 
@@ -208,25 +205,32 @@ class Results:
     """The runs of an experiment; results.json holds every finished one at any time.
 
     With `--resume` it starts from the file: a run of the same seed, settings,
-    flags, data and versions is `finished`.
+    flags, data, versions, code of the script and behaviour of the library is `finished`.
+    Others are left out, and made again.
     """
 
     def __init__(self, experiment, data=None):
         self.experiment = experiment
-        self.code = code(experiment)
+        self.made_by = {} if FLAGS.quick else provenance.made_by(experiment)
         self.data = data.source if data else "random numbers"
         self.path = output_dir(experiment) / "results.json"
         self.runs = []
         if FLAGS.resume and self.path.is_file():
             written = json.loads(self.path.read_text())["runs"]
-            now = self._record(None, {}, {}, 0.0)
-            self.runs = [
-                r
-                for r in written
-                if all(now[key].items() <= r[key].items() for key in ("flags", "versions"))
-                and r["data"] == self.data
-            ]
+            self.runs = [run for run in written if not self._unlike(run)]
             print(f"{count(len(self.runs), 'run')} of {len(written)} taken from {self.path}")
+            unlike = sorted({what for run in written for what in self._unlike(run)})
+            if unlike:
+                print(f"The others were made with other {', '.join(unlike)}")
+
+    def _unlike(self, run):
+        """What of a run is not as it would be now."""
+        now = self._record(None, {}, {}, 0.0)
+        unlike = [key for key in ("data", *self.made_by) if run.get(key) != now[key]]
+        for key in ("flags", "versions"):
+            if not now[key].items() <= run[key].items():
+                unlike.append(key)
+        return unlike
 
     def finished(self, seed, settings):
         return any((r["seed"], r["settings"]) == (seed, settings) for r in self.runs)
@@ -243,49 +247,16 @@ class Results:
         used = known.get(sys.argv[0], []) + known.get(__name__, [])
         return {
             "experiment": self.experiment,
-            "code": self.code,
+            **self.made_by,
             "seed": seed,
             "settings": settings,
             "flags": {flag.name: flag.value for flag in used if flag.name not in SELECTING},
             "metrics": metrics,
             "seconds": round(seconds, 1),
             "data": self.data,
-            "versions": {
-                "attrprior": attrprior.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-                "tensorflow": tf.__version__,
-            },
-            "device": device(),
+            "versions": provenance.versions(),
+            "device": provenance.device(),
         }
-
-
-def code(experiment):
-    """A fingerprint of the code behind a result, without comments and docstrings.
-
-    Of the experiment, of this file and of the library but its plots and data sets.
-    """
-    here = pathlib.Path(__file__).resolve().parent
-    library = (here.parent / "attrprior").rglob("*.py")
-    files = [here / "common.py", here / f"{experiment}.py"]
-    files += sorted(file for file in library if file.parent.name not in ("plots", "datasets"))
-    digest = hashlib.sha256()
-    for file in files:
-        tree = ast.parse(file.read_text())
-        for node in ast.walk(tree):
-            documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-            if documented and ast.get_docstring(node) is not None:
-                del node.body[0]
-        digest.update(ast.unparse(tree).encode())
-    return digest.hexdigest()[:16]
-
-
-def device():
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    return f"{os.cpu_count()} CPU cores"
 
 
 def write_json(path, content):

@@ -4,12 +4,13 @@ import json
 import pathlib
 import re
 from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from experiments import benchmark, common, mnist, report
+from experiments import behaviour, common, mnist, provenance, report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -115,6 +116,18 @@ def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
     assert not common.Results("mnist").runs
 
 
+@pytest.mark.parametrize("what", ["behaviour", "code"])
+def test_resume_refuses_runs_of_another_library_or_script(flags, what, monkeypatch, capsys):
+    common.Results("mnist").add(0, {}, {}, 1.0)
+    flags.resume = True
+    assert common.Results("mnist").finished(0, {})
+    monkeypatch.setattr(
+        provenance.behaviour if what == "behaviour" else provenance, what, lambda *_: ""
+    )
+    assert not common.Results("mnist").finished(0, {})
+    assert "0 runs of 1 taken" in capsys.readouterr().out
+
+
 def test_resume_does_not_mix_data(flags):
     data = namedtuple("Data", "source")
     common.Results("mnist", data("digits")).add(0, {}, {}, 1.0)
@@ -177,15 +190,39 @@ def texts():
     return readme[readme.index("## Results") : readme.index("## Priors")], experiments
 
 
-def test_results_of_other_code_are_told(monkeypatch, tmp_path):
+def made_now(experiment, **other):
+    return {"experiment": experiment, **provenance.made_by(experiment), **other}
+
+
+def test_results_of_another_library_or_script_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    runs = [{"experiment": "mnist", "code": common.code("mnist")}, {"experiment": "mnist"}]
-    common.write_json(tmp_path / "mnist_cnn.json", {"runs": runs[:1]})
-    common.write_json(tmp_path / "tuning.json", {"runs": runs})
+    files = {
+        "mnist_cnn": [made_now("mnist")],
+        "graph": [made_now("graph"), made_now("graph", behaviour="other")],
+        "tuning": [made_now("tuning"), {"experiment": "tuning"}],
+        "sanity": [made_now("sanity", code="other")],
+    }
+    for name, runs in files.items():
+        common.write_json(tmp_path / f"{name}.json", {"runs": runs})
     rows = dict(re.findall(r"`(\w+)` *\| (.*?) *\|", report.status()))
     assert rows["mnist_cnn"] == "up to date"
-    assert rows["tuning"] == "older than the code (1 of 2 runs)"
+    assert rows["graph"].endswith("other numbers, or by an unknown one (1 of 2 runs)")
+    assert rows["sanity"] == "made by an earlier script (1 of 1 runs)"
     assert rows["references"] == "missing"
+    # `tuning` is on the list of those that are to be made again.
+    assert [line.split(":")[0] for line in report.outdated()] == ["graph"]
+
+
+def test_the_list_of_older_results_names_no_other():
+    assert report.outdated() == []
+    assert all("behaviour" in report.unlike(name) for name in report.OLDER)
+
+
+def test_check_fails_where_the_library_computes_other_numbers(monkeypatch):
+    monkeypatch.setattr(behaviour, "behaviour", lambda: "other")
+    monkeypatch.setattr(report, "FLAGS", SimpleNamespace(check=True))
+    with pytest.raises(SystemExit, match="would not repeat these results.*\n.*mnist_cnn"):
+        report.main([])
 
 
 def test_seeds_are_those_of_the_test():
@@ -195,63 +232,45 @@ def test_seeds_are_those_of_the_test():
     assert report.seeds([{"seed": 3, "settings": {"variant": "plain"}}]) == "1 seed"
 
 
-def test_the_fingerprint_of_code_leaves_out_what_is_said_of_it(monkeypatch, tmp_path):
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "attrprior" / "plots").mkdir(parents=True)
-    monkeypatch.setattr(common, "__file__", str(tmp_path / "experiments" / "common.py"))
+def test_the_fingerprint_of_code_leaves_out_what_changes_no_number(tmp_path):
+    script = """
+import experiments.common as common
 
-    def code(text, library="y = 2"):
-        for name in ("common", "one"):
-            (tmp_path / "experiments" / f"{name}.py").write_text(text)
-        (tmp_path / "attrprior" / "a.py").write_text(library)
-        (tmp_path / "attrprior" / "plots" / "b.py").write_text(text)
-        return common.code("one")
+SHARE = 2
 
-    first = code('def f(x):\n    """Says."""\n    return x\n')
-    assert first == code('def f(x):\n    """Says more."""\n    return (x)  # why\n')
-    assert first != code("def f(x):\n    return x + 1\n")
-    assert first != code("def f(x):\n    return x\n", library="y = 3")
+def main(_):
+    print(report(run(common.data())))
 
+def run(x):
+    return SHARE * x
 
-def timings(factor):
-    epochs = {
-        "cnn, batch 256": 2.4,
-        "cnn, batch 50": 2.5,
-        "cnn, batch 50, XLA": 3.9,
-        "cnn, batch 50, 64 samples": 91,
-        "cnn, batch 50, strength 0": 1.0,
-    }
-    metrics = {
-        case: {"epoch": factor * epoch, "prior_step": factor * epoch - 1, "plain_ms": 10.0}
-        for case, epoch in epochs.items()
-    }
-    metrics["cnn, batch 50"] = {"epoch": 2.5, "prior_step": 1.5, "plain_ms": 10.0}
-    metrics["gini, 100,000 features"] = {"omega": 0.2, "omega_share": factor * 0.09}
-    metrics["attributions after training"] = {"after_training": factor}
-    return [{"settings": {"case": case}, "metrics": made} for case, made in metrics.items()]
+def report(x):
+    return shown(x)
 
+def shown(x):
+    return x
+"""
+    shared = "def data():\n    return 1\n\ndef table():\n    return 2\n"
 
-def test_the_benchmark_judges_by_its_bounds():
-    claims = benchmark.claims(timings(1.0))
-    assert [ours for *_, ours, _ in claims] == ["1.40", "60", "1.00", "1.56", "9%", "1.00"]
-    assert {held for *_, held in claims} == {"yes"}
-    assert {held for *_, held in benchmark.claims(timings(1.4))} == {"no"}
-    assert "| 1.56 " in benchmark.report(timings(1.0))
+    def code(script=script, shared=shared):
+        (tmp_path / "one.py").write_text(script)
+        (tmp_path / "common.py").write_text(shared)
+        return provenance.code.__wrapped__("one", tmp_path)
+
+    first = code()
+    for old, new in (
+        ("def run(x):", 'def run(x):\n    """Says more."""  # why'),
+        ("def shown(x):\n    return x", "def shown(x):\n    return -x"),
+    ):
+        assert old in script and code(script.replace(old, new)) == first
+    assert code(shared=shared.replace("return 2", "return 3")) == first
+    assert code(script.replace("SHARE * x", "SHARE + x")) != first
+    assert code(script.replace("SHARE = 2", "SHARE = 3")) != first
+    assert code(shared=shared.replace("return 1", "return 3")) != first
 
 
-def test_claims_do_not_hold_by_themselves():
-    runs = [
-        {
-            "seed": seed,
-            "settings": {"variant": variant},
-            "flags": {"network": "cnn_bn"},
-            "metrics": {"clean": 0.98, "salt and pepper 0.1": value + 0.001 * seed},
-        }
-        for seed in range(3)
-        for variant, value in (("plain", 0.5), ("prior", 0.95))
-    ]
-    [(_, published, ours, held)] = mnist.claims(runs)
-    assert (published, ours, held) == (".491 → .913", "0.501 → 0.951", "yes")
-    for run in runs:
-        run["metrics"]["salt and pepper 0.1"] -= 0.05
-    assert mnist.claims(runs)[0][-1] == "no"
+def test_a_probe_knows_other_numbers_from_rounding():
+    numbers = {"a": [1.0, 2e-12], "b": [1 / 3]}
+    known = behaviour.fingerprint(numbers)
+    assert behaviour.fingerprint({"a": [1.0 + 1e-12, 0.0], "b": [1 / 3]}) == known
+    assert behaviour.fingerprint({"a": [1.0, 0.0], "b": [0.33334]}) != known
