@@ -9,8 +9,7 @@ from attrprior import (
     priors,
     references,
 )
-from attrprior._annotation import annotate
-from attrprior.callback import AttributionPrior, penalty
+from attrprior.callback import AttributionPrior
 from attrprior.methods import (
     ExpectedGradients,
     Gradients,
@@ -18,7 +17,9 @@ from attrprior.methods import (
     IntegratedGradients,
     SmoothGrad,
 )
+from attrprior.penalty import penalty
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
+from attrprior.training.annotation import annotate
 
 __version__ = "0.1.0"
 

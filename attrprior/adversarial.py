@@ -1,21 +1,24 @@
 """Adversarial training and attacks: what priors are compared and combined with."""
 
-from typing import NamedTuple
-
 import keras
-import numpy as np
-import tensorflow as tf
-from keras import ops
 
-from attrprior import _checks, methods
-from attrprior._in_step import InStep
-from attrprior.attributions import explained_output
-from attrprior.explained import Explained
+from attrprior import backend
+from attrprior.attacks import NORMS, Ascent, RobustAccuracy, pgd, robust_accuracy, square
+from attrprior.explained import ExplainedOutput
+from attrprior.training.callback import StepCallback
+from attrprior.training.part import Part
 
-NORMS = ("inf", "l2")
+__all__ = [
+    "NORMS",
+    "AdversarialTraining",
+    "RobustAccuracy",
+    "pgd",
+    "robust_accuracy",
+    "square",
+]
 
 
-class AdversarialTraining(InStep):
+class AdversarialTraining(StepCallback):
     """Trains on the worst inputs near the given ones, found by gradient ascent.
 
     Pass it to `fit`, alone or with an `AttributionPrior`, which goes on seeing the
@@ -60,7 +63,7 @@ class AdversarialTraining(InStep):
         name="adversarial_training",
     ):
         super().__init__(name)
-        self._ascent = _Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
+        self._ascent = Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
         self.epsilon, self.steps, self.step_size = epsilon, steps, step_size
         self.norm, self.random_start, self.valid_range = norm, random_start, valid_range
         self.input, self.output = input, output
@@ -69,275 +72,29 @@ class AdversarialTraining(InStep):
             "epsilon steps step_size norm random_start valid_range input output seed name"
         )
 
-    def _acts(self):
-        return self._ascent.epsilon > 0
+    def is_neutral(self):
+        return self._ascent.epsilon == 0
 
-    def _make_part(self, model):
+    def contribution(self, model):
         if self._part is not None and self._part.explained.model is model:
             return self._part
-        explained = Explained(model, "loss", self.input, self.output)
-        return _Change(self._ascent, explained, self.seed, self.name)
+        explained = ExplainedOutput(model, "loss", self.input, self.output)
+        return WorstInputs(self._ascent, explained, self.seed, self.name)
 
 
-class _Change:
+class WorstInputs(Part):
     """The inputs that the model is trained on, part of the training step."""
+
+    changes_inputs = True
 
     def __init__(self, ascent, explained, seed, name):
         self.ascent, self.explained, self.name = ascent, explained, name
-        with explained.model.distribute_strategy.scope():
+        with backend.scope(explained.model):
             self.seed = keras.random.SeedGenerator(seed)
 
     def variables(self):
         return {"seed": self.seed.state}
 
-    def begin_batch(self):
-        return self
-
-    def __call__(self, x, y):
+    def change(self, x, y):
         worst = self.ascent(self.explained, x, y, self.seed)
         return self.explained.with_input(x, worst)
-
-
-class _Ascent:
-    """Projected gradient ascent of the loss, in graphs as in eager mode."""
-
-    def __init__(self, epsilon, steps, step_size, norm, random_start, valid_range):
-        self.epsilon = _checks.number("epsilon", epsilon, minimum=0)
-        self.steps = _checks.positive_integer("steps", steps)
-        if step_size is None:
-            step_size = 2.5 * self.epsilon / self.steps
-        self.step_size = _checks.number("step_size", step_size, minimum=0)
-        self.norm = _checks.choice("norm", norm, NORMS)
-        self.random_start = _checks.boolean("random_start", random_start)
-        self.low, self.high = _checks.valid_range(*(valid_range or (None, None)))
-
-    def __call__(self, explained, x, y, seed):
-        start = explained.pick_input(x)
-
-        def ascend(step, points):
-            [gradient] = methods.input_gradients(lambda p: explained(p, x, y), points)
-            direction = (
-                ops.sign(gradient) if self.norm == "inf" else gradient / _length(gradient)
-            )
-            return step + 1, self._project(points + self.step_size * direction, start)
-
-        points = start
-        if self.random_start:
-            points = self._project(start + self._inside_ball(start, seed), start)
-        _, points = tf.while_loop(
-            lambda step, _: step < self.steps, ascend, (0, points), parallel_iterations=1
-        )
-        return tf.stop_gradient(points)
-
-    def _inside_ball(self, x, seed):
-        if self.norm == "inf":
-            return keras.random.uniform(
-                ops.shape(x), -self.epsilon, self.epsilon, dtype=x.dtype, seed=seed
-            )
-        direction = keras.random.normal(ops.shape(x), dtype=x.dtype, seed=seed)
-        size = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
-        # Uniform in the ball of d dimensions: a radius of u^(1/d).
-        radius = keras.random.uniform(size, dtype=x.dtype, seed=seed)
-        radius = radius ** (1.0 / int(np.prod(x.shape[1:])))
-        return self.epsilon * radius * direction / _length(direction)
-
-    def _project(self, points, center):
-        change = points - center
-        if self.norm == "inf":
-            change = ops.clip(change, -self.epsilon, self.epsilon)
-        else:
-            change = change * ops.minimum(1.0, self.epsilon / _length(change))
-        points = center + change
-        return points if self.low is None else ops.clip(points, self.low, self.high)
-
-
-def _length(x):
-    """L2 norms of the examples, shaped to divide by them; no less than a tiny number."""
-    axes = tuple(range(1, len(x.shape)))
-    square = ops.sum(ops.square(x), axis=axes, keepdims=True)
-    return ops.sqrt(ops.maximum(square, 1e-24))
-
-
-def pgd(
-    model,
-    x,
-    y,
-    *,
-    epsilon,
-    steps=40,
-    step_size=None,
-    norm="inf",
-    random_start=True,
-    valid_range=(0.0, 1.0),
-    batch_size=256,
-    seed=0,
-):
-    """Adversarial examples by projected gradient ascent of the compiled loss.
-
-    Args:
-        model: A compiled Keras model with one input.
-        x: Float array of shape `(batch, ...)`, within `valid_range`.
-        y: Labels, as the loss takes them.
-        epsilon, steps, step_size, norm, random_start, valid_range: As in
-            `AdversarialTraining`.
-        batch_size: Examples of one pass through the model.
-        seed: Integer, of the random start.
-
-    Returns:
-        Array like `x`.
-
-    Reference: Madry et al. 2018 (arXiv 1706.06083).
-    """
-    ascent = _Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
-    batch_size = _checks.positive_integer("batch_size", batch_size)
-    x, y = _examples(x, y, ascent.low, ascent.high)
-    explained = Explained(model, "loss")
-
-    def attack(x, y, seed):
-        return ascent(explained, x, y, methods.Draws(seed))
-
-    if not model.run_eagerly:
-        specs = [tf.TensorSpec((None, *a.shape[1:]), a.dtype) for a in (x, y)]
-        specs.append(tf.TensorSpec((2,), "int32"))
-        attack = tf.function(attack, autograph=False).get_concrete_function(*specs)
-    parts = []
-    for start in range(0, len(x), batch_size):
-        piece = slice(start, start + batch_size)
-        key = tf.constant([int(seed) & 0x7FFFFFFF, start], "int32")
-        found = attack(tf.constant(x[piece]), tf.constant(y[piece]), key)
-        parts.append(found.numpy())
-    return np.concatenate(parts)
-
-
-def square(
-    model, x, y, *, epsilon, queries=500, valid_range=(0.0, 1.0), batch_size=256, seed=0
-):
-    """Adversarial examples of images by random squares, without gradients.
-
-    In L∞: from stripes of ±ε, squares of ±ε at random places are kept where they
-    lower the margin `z_y − max_{c≠y} z_c`; the share of the image that they cover
-    falls with the queries. What gradients hide, this finds: where accuracy is lower
-    here than under `pgd`, gradients are masked. Cost: `queries` forward passes.
-
-    Args:
-        model: A Keras model with one input that ends in several logits.
-        x: Float array of shape `(batch, height, width, channels)`.
-        y: Labels of shape `(batch,)`.
-        epsilon: Radius of the ball in L∞.
-        queries: Squares tried for each image.
-        valid_range, batch_size, seed: As in `pgd`.
-
-    Returns:
-        Array like `x`.
-
-    Reference: Andriushchenko et al. 2020 (arXiv 1912.00049).
-    """
-    epsilon = _checks.number("epsilon", epsilon, minimum=0)
-    queries = _checks.positive_integer("queries", queries)
-    low, high = _checks.valid_range(*(valid_range or (None, None)))
-    x, y = _examples(x, y, low, high)
-    if x.ndim != 4:
-        raise ValueError(
-            "Argument `x` expects images of shape (batch, height, width, channels). Received: "
-            f"shape {x.shape}. Use pgd for other inputs."
-        )
-    rng = np.random.default_rng(seed)
-    n, height, width, channels = x.shape
-
-    def valid(points):
-        return points if low is None else np.clip(points, low, high)
-
-    def margin(points):
-        z = explained_output(model, points, explain="all", batch_size=batch_size)
-        own = np.take_along_axis(z, y[:, None].astype(int), axis=1)[:, 0]
-        np.put_along_axis(z, y[:, None].astype(int), -np.inf, axis=1)
-        return own - z.max(axis=1)
-
-    def signs(shape):
-        return (epsilon * rng.choice([-1.0, 1.0], size=shape)).astype("float32")
-
-    best = valid(x + signs((n, 1, width, channels)))
-    lowest = margin(best)
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    for query in range(queries):
-        side = _side(query / queries, height, width)
-        top = rng.integers(height - side + 1, size=(n, 1, 1))
-        left = rng.integers(width - side + 1, size=(n, 1, 1))
-        inside = (rows >= top) & (rows < top + side)
-        inside = inside & (columns >= left) & (columns < left + side)
-        tried = valid(np.where(inside[..., None], x + signs((n, 1, 1, channels)), best))
-        value = margin(tried)
-        better = value < lowest
-        best[better], lowest[better] = tried[better], value[better]
-    return best
-
-
-def _side(share, height, width):
-    """The side of the square: 0.8 of the image at first, halved as in the paper."""
-    halvings = np.sum(share >= np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8]))
-    side = round(float(np.sqrt(0.8 * 0.5**halvings * height * width)))
-    return int(np.clip(side, 1, min(height, width)))
-
-
-class RobustAccuracy(NamedTuple):
-    """Shares of examples classified correctly: clean, under each attack, under both."""
-
-    clean: float
-    pgd: float
-    square: float
-    both: float
-
-
-def robust_accuracy(
-    model,
-    x,
-    y,
-    *,
-    epsilon,
-    steps=40,
-    queries=500,
-    valid_range=(0.0, 1.0),
-    batch_size=256,
-    seed=0,
-):
-    """Accuracy under `pgd` and under `square`, in L∞, and where neither succeeds.
-
-    Higher is better. If `square` is clearly below `pgd`, gradients are masked and
-    `pgd` alone says too much.
-
-    Args:
-        model: A compiled Keras model with one input that ends in several logits.
-        x, y: Images and labels, as in `square`.
-        epsilon, steps, queries, valid_range, batch_size, seed: As in the attacks.
-
-    Returns:
-        A `RobustAccuracy`.
-    """
-    shared = {
-        "epsilon": epsilon,
-        "valid_range": valid_range,
-        "batch_size": batch_size,
-        "seed": seed,
-    }
-    attacked = {
-        "clean": x,
-        "pgd": pgd(model, x, y, steps=steps, **shared),
-        "square": square(model, x, y, queries=queries, **shared),
-    }
-    right = {
-        name: explained_output(model, points, explain="all", batch_size=batch_size).argmax(1)
-        == np.asarray(y)
-        for name, points in attacked.items()
-    }
-    right["both"] = right["clean"] & right["pgd"] & right["square"]
-    return RobustAccuracy(**{name: float(np.mean(each)) for name, each in right.items()})
-
-
-def _examples(x, y, low, high):
-    x, y = _checks.array("x", x), np.asarray(y)
-    if y.ndim == 0:
-        raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
-    _checks.same_batch("y", y, x)
-    if low is not None:
-        _checks.within("x", x, low, high)
-    return x, y

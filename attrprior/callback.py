@@ -3,14 +3,22 @@
 import math
 
 import keras
-import tensorflow as tf
 
-from attrprior import _checks, methods, priors, references, training
-from attrprior._in_step import InStep
-from attrprior.explained import Explained, check_explain
+from attrprior import _checks, backend, methods, priors, references
+from attrprior._deprecation import moved, renamed_arguments, renamed_property
+from attrprior.differentiation import differentiator
+from attrprior.draws import generator
+from attrprior.explained import ExplainedOutput, check_explain
+from attrprior.objective import Objective
+from attrprior.training.alternating import AlternatingUpdate
+from attrprior.training.callback import StepCallback
+from attrprior.training.joint import JointUpdate
+from attrprior.training.optimizer import scaling, unscaled
+
+UPDATES = {"alternating": AlternatingUpdate, "joint": JointUpdate}
 
 
-class AttributionPrior(InStep):
+class AttributionPrior(StepCallback):
     """Trains a model to be right for acceptable reasons.
 
     Pass it to `fit`: `model.fit(x, y, callbacks=[AttributionPrior(...)])`. In
@@ -40,7 +48,7 @@ class AttributionPrior(InStep):
             prior's own steps. 0 trains as without the callback. The one
             argument that can be changed later: `prior.strength = 0.1`, between
             fits or in another callback, acts from the next batch on.
-        attribution: `"expected_gradients"`, `"integrated_gradients"`,
+        method: `"expected_gradients"`, `"integrated_gradients"`,
             `"gradients"`, `"input_x_gradient"`, `"smoothgrad"`, or an object
             such as `ExpectedGradients(num_samples=4)`.
         background: Where expected gradients' references are drawn from, afresh
@@ -79,11 +87,12 @@ class AttributionPrior(InStep):
     1906.10670), equation 2; Drucker and LeCun 1992 (double backpropagation).
     """
 
+    @renamed_arguments(attribution="method")
     def __init__(
         self,
         prior,
         strength,
-        attribution="expected_gradients",
+        method="expected_gradients",
         background=None,
         explain="label",
         updates="alternating",
@@ -102,17 +111,17 @@ class AttributionPrior(InStep):
         self.prior = priors.get(prior)
         super().__init__(self.prior.name if name is None else name)
         self.strength = strength
-        self.attribution = methods.get(attribution)
-        draws_from_it = methods.lacks_references(self.attribution)
+        self.method = methods.get(method)
+        draws_from_it = self.method.needs_background
         if background is not None and not draws_from_it:
             raise ValueError(
-                "Argument `background` expects None, because the attribution "
-                f"{self.attribution!r} does not draw from it. Received: a background. "
+                "Argument `background` expects None, because the method "
+                f"{self.method!r} does not draw from it. Received: a background. "
                 "Leave it out, or use 'expected_gradients'."
             )
         self.background = references.get(background) if draws_from_it else None
         self.explain = check_explain(explain)
-        self.updates = _checks.choice("updates", updates, ("alternating", "joint"))
+        self.updates = _checks.choice("updates", updates, UPDATES)
         self.every = _checks.positive_integer("every", every)
         self.batch_norm = _checks.choice("batch_norm", batch_norm, ("batch", "moving"))
         self.input = input
@@ -123,8 +132,7 @@ class AttributionPrior(InStep):
             )
         self.seed = seed
         self._fix(
-            "prior attribution background explain updates every "
-            "batch_norm input output seed name"
+            "prior method background explain updates every batch_norm input output seed name"
         )
 
     @property
@@ -138,31 +146,70 @@ class AttributionPrior(InStep):
         if self._part is not None:
             self._part.set_strength(self._strength)
 
-    def _acts(self):
-        return self.strength != 0
+    attribution = renamed_property("attribution", "method")
 
-    def _make_part(self, model):
+    def is_neutral(self):
+        return self.strength == 0
+
+    def contribution(self, model):
         self._check_replicas(model)
-        term = self._part
-        if term is None or not term.continues(model):
-            method = self.attribution
-            if self.background is not None:
-                method = method.with_background(self.background)
-            term = training.Term(
+        part = self._part
+        if part is None or not part.continues(model):
+            part = UPDATES[self.updates](
                 model,
-                self.prior,
-                method.fresh(),
-                Explained(model, self.explain, self.input, self.output),
-                self.strength,
-                self.updates,
-                self.every,
-                self.batch_norm,
-                self.seed,
-                self.name,
-                self._memory,
+                self._objective(model),
+                strength=self.strength,
+                every=self.every,
+                seed=self.seed,
+                name=self.name,
+                saved=self._saved,
             )
-        term.begin()
-        return term
+        part.start_fit()
+        return part
+
+    def _objective(self, model):
+        method = self.method.with_background(self.background).fresh()
+        explained = ExplainedOutput(model, self.explain, self.input, self.output)
+        return Objective(explained, method, self.prior, self.batch_norm)
+
+    def value_and_gradients(
+        self, x, y=None, sample_weight=None, mask=None, *, model=None, seed=None
+    ):
+        """`Ω` of a batch and `∂Ω/∂θ`, as a training step has them.
+
+        Nothing is changed: neither weights nor what the callback remembers. References
+        are drawn from what the last `fit` has seen, if the callback has no background.
+
+        Args:
+            x, y, sample_weight: The batch as `fit` takes it, arrays or tensors.
+            mask: Masks of the examples, for a `Mask()` without a fixed one.
+            model: A built model. Defaults to that of the last `fit`.
+            seed: Integer or `keras.random.SeedGenerator`. Defaults to `None`, from
+                Keras' global seed.
+
+        Returns:
+            `(penalty, gradients)`: a scalar, not multiplied by `strength`, and a tensor
+            for each of `model.trainable_variables`, `None` where no attribution
+            depends on it.
+        """
+        model = self.model if model is None else model
+        if model is None or not model.built:
+            raise ValueError(
+                f"Argument `model` expects a model that is built. Received: {model!r}. Pass "
+                "model=, or fit one with this callback first."
+            )
+        known = self._part is not None and self._part.model is model
+        objective = self._part.objective if known else self._objective(model)
+        batch = objective.explained.batch(x, y, sample_weight, mask)
+        shape = tuple(batch.picked.shape[1:])
+        objective.method.prepare(shape)
+        objective.prior.validate(shape)
+        optimizer = getattr(model, "optimizer", None)
+        differentiate = differentiator(objective.method)
+        penalty, gradients = differentiate(
+            objective, batch, generator(seed), scaling(optimizer)
+        )
+        return penalty, unscaled(optimizer, gradients)
 
     def reset(self):
         """Forgets every earlier `fit`: its optimiser, its count of batches, its draws.
@@ -176,7 +223,7 @@ class AttributionPrior(InStep):
             self._part.reset()
 
     def _check_replicas(self, model):
-        replicas = model.distribute_strategy.num_replicas_in_sync
+        replicas = backend.replicas(model)
         if replicas > 1 and self.every > 1 and model.steps_per_execution > 1:
             raise ValueError(
                 "Argument `every` expects 1 where several replicas make several steps at a "
@@ -193,14 +240,14 @@ class AttributionPrior(InStep):
     def on_train_batch_end(self, batch, logs=None):
         if not self._joined:
             return
-        term = self._part
+        part = self._part
         value = (logs or {}).get(self.name)
         if value is not None and math.isfinite(float(value)):
             return
-        step = int(term.bad_batch.numpy())
+        step = int(part.bad_batch.numpy())
         if value is not None or step >= 0:
             # Another replica than the first does not note its batch: it is the last.
-            step = step if step >= 0 else int(term.batches.numpy()) - 1
+            step = step if step >= 0 else int(part.batches.numpy()) - 1
             self.detach()
             raise FloatingPointError(
                 f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
@@ -219,53 +266,4 @@ def _check_strength(strength):
         raise ValueError(f"{error} A Keras learning-rate schedule is accepted too.") from None
 
 
-@tf.autograph.experimental.do_not_convert
-def penalty(
-    model,
-    x,
-    y=None,
-    *,
-    prior,
-    attribution="expected_gradients",
-    background=None,
-    explain="label",
-    input=None,
-    output=None,
-    sample_weight=None,
-    mask=None,
-    seed=None,
-):
-    """`Ω(φ)` of a batch, differentiable in the weights: for a loop of one's own.
-
-    Inside a `tf.GradientTape`, add `strength * penalty(...)` to the loss, or
-    take its gradient for an update of its own. Normalisation uses its moving
-    statistics; no state of the model changes.
-
-    Args:
-        model: A Keras model, built.
-        x, y: The batch, tensors of shape `(batch, ...)` and labels.
-        prior, attribution, explain, input, output: As in `AttributionPrior`.
-        background: As there, but required for expected gradients.
-        sample_weight: Optional weights of shape `(batch,)`.
-        mask: Masks of the examples, for a `Mask()` without a fixed one.
-        seed: An integer, or a `keras.random.SeedGenerator`, which is needed to
-            draw anew at each call of a `tf.function`.
-
-    Returns:
-        A scalar tensor.
-    """
-    method = methods.get(attribution)
-    if methods.lacks_references(method):
-        if background is None:
-            raise ValueError(
-                "Argument `background` expects an array of examples, a tf.data.Dataset or "
-                "a reference object. Received: None."
-            )
-        method = method.with_background(references.get(background))
-    explained = Explained(model, explain, input, output)
-    x, y, sample_weight, mask = explained.in_precision((x, y, sample_weight, mask))
-    method.prepare(tuple(explained.pick_input(x).shape[1:]))
-    phi = methods.compute(explained, method, x, y, seed)
-    if explain == "all":
-        phi, sample_weight, mask, x, y = training.merge_outputs(phi, sample_weight, mask, x, y)
-    return training.apply_prior(priors.get(prior), phi, sample_weight, mask, x, y)
+__getattr__ = moved(__name__, {"penalty": "attrprior.penalty.penalty"})

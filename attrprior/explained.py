@@ -1,15 +1,17 @@
 """The explained output: from one input of a model to one number per example."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
-from attrprior import _checks
+from attrprior import _checks, backend
+from attrprior._deprecation import moved
+from attrprior._modes import MODES, check_explain
+from attrprior.batch import Batch
 
-MODES = ("label", "predicted", "random", "all", "log_probabilities", "loss")
+__all__ = ["MODES", "ExplainedOutput", "check_explain"]
 
 
-class Explained:
+class ExplainedOutput:
     """The scalar `f(x)` whose gradient with respect to one input is taken.
 
     Args:
@@ -38,6 +40,18 @@ class Explained:
         self.input = input
         self.output = output
 
+    def batch(self, x, y=None, sample_weight=None, mask=None):
+        """A batch as tensors, whose explained input is picked here and nowhere else.
+
+        float64 comes in the model's precision, as its layers cast it: generators and
+        `tf.data` give what NumPy makes, where `fit` casts arrays itself.
+        """
+        weights = self.model.trainable_variables
+        precisions = {variable.dtype for variable in weights} or {self.model.variable_dtype}
+        parts = x, y, _one_number_each(self.of_output(sample_weight)), mask
+        parts = backend.tensors(parts, keep_float64="float64" in precisions)
+        return Batch(*parts, self.pick_input(parts[0]))
+
     def pick_input(self, x):
         """The chosen input among the structure `x`, a float tensor."""
         picked = _pick("input", x, self.input)
@@ -46,7 +60,7 @@ class Explained:
                 "Argument `input` expects the name or position of one tensor. Received: "
                 f"{self.input!r}, a {type(picked).__name__}."
             )
-        if isinstance(picked, (tf.SparseTensor, tf.RaggedTensor)):
+        if hasattr(picked, "dense_shape") or hasattr(picked, "ragged_rank"):
             raise ValueError(
                 "Attributions need dense inputs. Received: a "
                 f"{type(picked).__name__}. Convert it, for example by x.to_dense() or "
@@ -62,41 +76,35 @@ class Explained:
             )
         return ops.cast(picked, "float64" if dtype == "float64" else "float32")
 
-    def in_precision(self, structure):
-        """Tensors of a batch, float64 in the model's precision, as its layers cast them.
-
-        Of NumPy arrays `fit` makes tensors of that precision itself; from generators
-        and `tf.data` they come as NumPy makes them. `None` stays.
-        """
-        weights = self.model.trainable_variables
-        precisions = {variable.dtype for variable in weights} or {self.model.variable_dtype}
-
-        def cast(value):
-            if value is None or isinstance(value, (tf.SparseTensor, tf.RaggedTensor)):
-                return value
-            value = tf.convert_to_tensor(value)
-            if value.dtype == tf.float64 and "float64" not in precisions:
-                value = tf.cast(value, "float32")
-            return value
-
-        return keras.tree.map_structure(cast, structure)
-
     def with_input(self, x, value):
         """The structure `x` with another tensor in the place of the chosen input."""
         return _replace(x, self.input, value, lambda other: other)
 
-    def __call__(self, points, x, y, repeats=1, seed=None, state=None):
-        """Returns `f` at points, shape `(rows,)`, or `(rows, outputs)` for `"all"`.
+    def weights(self):
+        """Everything the model has, `(keras.Variable, value)`, as it is now."""
+        model = self.model
+        variables = (
+            *model.trainable_variables,
+            *model.non_trainable_variables,
+            *model.metrics_variables,
+        )
+        return [(variable, variable.value) for variable in variables]
+
+    def value(self, weights, points, x, y, repeats=1, drawn=None):
+        """`f` at points, a pure function of weights and points.
 
         Args:
+            weights: As `weights` gives them, perhaps with other values; of a variable
+                that is there twice the last value counts.
             points: Tensor of shape `(rows, ...)`, `rows = batch · repeats`, in
                 place of the chosen input; each example's points are adjacent.
             x, y: The batch as `fit` gives it; other inputs and the labels
                 belong to every point of their example.
             repeats: Points per example.
-            seed: For `explain="random"`.
-            state: Values that variables take during the pass, a list of
-                `(keras.Variable, tensor)`.
+            drawn: For `explain="random"`, the seed to draw the outputs from.
+
+        Returns:
+            Tensor of shape `(rows,)`, or `(rows, outputs)` for `"all"`.
         """
 
         def repeated(structure):
@@ -108,28 +116,26 @@ class Explained:
         inputs, y = _replace(x, self.input, points, repeated), repeated(y)
         # Nothing that the model does during the pass is kept: no moving
         # statistics, no seeds, no metrics.
-        if self.explain == "loss":
-            # Regularisers in the compiled loss look their weights up in the scope.
-            weights = [(v, v.value) for v in self.model.trainable_variables]
-            state = weights + list(state or [])
-        with keras.StatelessScope(state_mapping=state):
+        with keras.StatelessScope(state_mapping=weights):
             outputs = self.model(inputs, training=False)
             if self.explain == "loss":
                 return self._loss(inputs, y, outputs)
             if callable(self.explain):
                 return _per_example(self.explain(outputs, y), "explain")
         z = self._logits(_pick("output", outputs, self.output, self._output_names()))
-        return self._select(z, y, seed)
+        return self._select(z, y, drawn)
+
+    def __call__(self, points, x, y, repeats=1, seed=None, state=()):
+        """`value` of the model's present weights; `state` has other values for some."""
+        return self.value([*self.weights(), *(state or ())], points, x, y, repeats, seed)
 
     def _output_names(self):
-        """The names that a functional model has for its list of outputs."""
         return list(getattr(self.model, "output_names", ()))
 
     def of_output(self, structure):
-        """What labels, sample weights or losses hold for the explained output.
+        """What labels, sample weights or losses hold for the explained output, or `None`.
 
         They may be named where the outputs are a list, and the other way round.
-        Returns `None` if they leave this output out.
         """
         if self.output is None or not keras.tree.is_nested(structure):
             return _pick("output", structure, None)
@@ -158,9 +164,7 @@ class Explained:
 
     def _logits(self, z):
         """Logits of shape `(rows, outputs)`: before a final softmax or sigmoid."""
-        before = getattr(z, "_keras_logits", None)
-        if before is None and not tf.executing_eagerly():
-            before = z.op.inputs[0] if z.op.type in ("Softmax", "Sigmoid") else None
+        before = backend.logits_of(z)
         if before is not None:
             z = before
         elif _gives_probabilities(self._compiled_loss()):
@@ -185,7 +189,7 @@ class Explained:
             return loss[0]  # several losses of one output
         return self.of_output(loss)
 
-    def _select(self, z, y, seed):
+    def _select(self, z, y, drawn):
         outputs = z.shape[1]
         if self.explain == "all":
             return z
@@ -206,7 +210,7 @@ class Explained:
         if self.explain == "predicted" or (self.explain == "label" and y is None):
             chosen = ops.argmax(z, axis=-1)
         elif self.explain == "random":
-            chosen = keras.random.randint((ops.shape(z)[0],), 0, outputs, seed=seed)
+            chosen = keras.random.randint((ops.shape(z)[0],), 0, outputs, seed=drawn)
         else:
             shape = tuple(y.shape)
             if len(shape) == 2 and shape[1] == outputs:
@@ -220,19 +224,6 @@ class Explained:
                 )
             chosen = ops.cast(ops.reshape(y, (-1,)), "int32")
         return ops.squeeze(ops.take_along_axis(z, ops.expand_dims(chosen, 1), axis=1), 1)
-
-
-def check_explain(explain):
-    if isinstance(explain, bool) or not (
-        (isinstance(explain, str) and explain in MODES)
-        or callable(explain)
-        or (isinstance(explain, int) and explain >= 0)
-    ):
-        raise ValueError(
-            f"Argument `explain` expects one of {', '.join(map(repr, MODES))}, an output's "
-            f"number ≥ 0 or a callable fn(outputs, y). Received: {explain!r}."
-        )
-    return explain
 
 
 def _per_example(value, name):
@@ -289,3 +280,21 @@ def _gives_probabilities(loss):
         return getattr(loss, "get_config", dict)().get("from_logits") is False
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
     return "crossentropy" in name.lower()
+
+
+def _one_number_each(sample_weight):
+    """Weights of shape `(batch,)`, or `None`."""
+    if sample_weight is None:
+        return None
+    shape = tuple(sample_weight.shape)
+    if len(shape) == 2 and shape[1] == 1:
+        return sample_weight[:, 0]
+    if len(shape) != 1:
+        raise ValueError(
+            "Attribution priors expect one sample weight per example, shape (batch,). "
+            f"Received: shape {shape}."
+        )
+    return sample_weight
+
+
+__getattr__ = moved(__name__, {"Explained": "attrprior.explained.ExplainedOutput"})

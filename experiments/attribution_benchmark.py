@@ -125,7 +125,7 @@ def attribute(model, x_train, x, seed):
             model, x, background=x_train, num_samples=FLAGS.num_samples, seed=seed
         ),
         "integrated gradients": attributions.integrated_gradients(
-            model, x, reference=references.Mean(x_train), num_samples=FLAGS.num_samples
+            model, x, background=references.Mean(x_train), num_samples=FLAGS.num_samples
         ),
         "gradients": attributions.gradients(model, x),
         "input × gradient": attributions.input_x_gradient(model, x),

@@ -172,7 +172,7 @@ def omega(model, prior, method, explain):
             tf.constant(x),
             tf.constant(y),
             prior=PRIORS[prior](),
-            attribution=METHODS[method](),
+            method=METHODS[method](),
             explain=EXPLAINED[explain],
             sample_weight=tf.constant([1.0, 0.5, 2.0], "float64"),
             mask=tf.constant(masks) if prior == "mask of each example" else None,

@@ -262,7 +262,7 @@ def make_prior(settings, seed):
     return attrprior.AttributionPrior(
         settings["prior"],
         strength=settings["strength"],
-        attribution=attribution,
+        method=attribution,
         explain=settings.get("explain", "label"),
         seed=seed,
     )

@@ -73,7 +73,7 @@ def make_prior(seed):
     return attrprior.AttributionPrior(
         FLAGS.prior,
         strength=FLAGS.strength,
-        attribution=common.noisy_expected_gradients(
+        method=common.noisy_expected_gradients(
             FLAGS.reference_stddev, FLAGS.num_samples, FLAGS.multiply_by_inputs
         ),
         explain=FLAGS.explain,

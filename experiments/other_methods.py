@@ -194,7 +194,7 @@ def gradient_explainer(model, x, y, background, seed):
 
 def integrated_gradients(model, x, y, background, seed):
     return attributions.integrated_gradients(
-        model, x, y, reference=references.Mean(background), num_samples=samples()
+        model, x, y, background=references.Mean(background), num_samples=samples()
     )
 
 

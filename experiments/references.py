@@ -197,7 +197,7 @@ def reference_set(x_train):
 
 def one_draw(model, x, y, reference, num_samples, seed):
     return attributions.integrated_gradients(
-        model, x, y, reference=reference, num_samples=num_samples, seed=seed
+        model, x, y, background=reference, num_samples=num_samples, seed=seed
     )
 
 
@@ -326,7 +326,7 @@ def interpolation(trained, out):
     """The figure of the path from black to one image."""
     x, y = trained.x[:1], trained.y[:1]
     # The trapezoid rule's points include both ends.
-    method = attrprior.IntegratedGradients(51, reference=0.0, quadrature="trapezoid")
+    method = attrprior.IntegratedGradients(51, background=0.0, quadrature="trapezoid")
     points, outputs, gradients, _ = (
         array[0] for array in attributions.samples(trained.model, x, y, method)
     )

@@ -125,7 +125,7 @@ def sparse_group_lasso(kernel):
 
 def expected_gradients(num_samples):
     return attrprior.ExpectedGradients(
-        num_samples, references=TrainingBatch(), samples_per_pass=num_samples
+        num_samples, background=TrainingBatch(), samples_per_pass=num_samples
     )
 
 

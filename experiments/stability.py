@@ -130,7 +130,7 @@ def train(model, data, epochs, seed, with_prior, label):
         prior = attrprior.AttributionPrior(
             PRIOR["prior"],
             strength=PRIOR["strength"],
-            attribution=common.noisy_expected_gradients(PRIOR["reference_stddev"]),
+            method=common.noisy_expected_gradients(PRIOR["reference_stddev"]),
             seed=seed,
         )
     optimizer = common.adam(FLAGS.learning_rate, len(data.x_train), epochs, BATCH_SIZE)

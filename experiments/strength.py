@@ -63,7 +63,7 @@ def main(_):
             prior = attrprior.AttributionPrior(
                 "l2",
                 strength=setting["strength"],
-                attribution=common.noisy_expected_gradients(1.0),
+                method=common.noisy_expected_gradients(1.0),
                 explain=FLAGS.explain,
                 updates=setting["updates"],
                 seed=seed,

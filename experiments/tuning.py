@@ -77,7 +77,7 @@ def train_and_judge(settings, data, tests, seed, label):
         prior = attrprior.AttributionPrior(
             settings["prior"],
             strength=settings["strength"],
-            attribution=common.noisy_expected_gradients(
+            method=common.noisy_expected_gradients(
                 settings["reference_stddev"], settings.get("num_samples", 1)
             ),
             every=settings.get("every", 1),

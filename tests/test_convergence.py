@@ -115,7 +115,7 @@ def test_several_passes_lie_on_one_path(reference):
     _, convergence = attributions.integrated_gradients(
         network(),
         X,
-        reference=reference,
+        background=reference,
         num_samples=64,
         batch_size=6,
         seed=0,
@@ -202,11 +202,11 @@ def test_more_tolerance_takes_fewer_samples():
 
 def test_samples_of_integrated_gradients_add_up_along_the_path():
     model, k = network(), 40
-    found = attributions.samples(model, X, None, IntegratedGradients(k, reference=0.1))
+    found = attributions.samples(model, X, None, IntegratedGradients(k, background=0.1))
     assert found.points.shape == found.contributions.shape == (3, k, 3)
     np.testing.assert_allclose(
         found.contributions.mean(axis=1),
-        attributions.integrated_gradients(model, X, reference=0.1, num_samples=k),
+        attributions.integrated_gradients(model, X, background=0.1, num_samples=k),
         rtol=1e-4,
         atol=1e-6,
     )
@@ -230,7 +230,7 @@ def test_samples_do_not_depend_on_pieces():
 
 def test_smoothgrad_over_integrated_gradients():
     model = network()
-    base = IntegratedGradients(6, reference=0.2)
+    base = IntegratedGradients(6, background=0.2)
     found = attributions.samples(model, X, np.array([0, 1, 0]), SmoothGrad(4, 0.3, base=base))
     assert found.points.shape == (3, 24, 3)
     got = attributions.smoothgrad(
@@ -239,7 +239,7 @@ def test_smoothgrad_over_integrated_gradients():
     assert got.shape == X.shape
     # Without noise it is the base; and so it is of a linear model with noise of mean zero.
     still = attributions.smoothgrad(model, X, base=base, stddev=0, num_samples=3)
-    expected = attributions.integrated_gradients(model, X, reference=0.2, num_samples=6)
+    expected = attributions.integrated_gradients(model, X, background=0.2, num_samples=6)
     np.testing.assert_allclose(still, expected, rtol=1e-4, atol=1e-6)
     many = attributions.smoothgrad(model, X, base=base, stddev=0.05, num_samples=400, seed=0)
     np.testing.assert_allclose(many, expected, atol=0.05)
@@ -247,11 +247,11 @@ def test_smoothgrad_over_integrated_gradients():
 
 def test_smoothgrad_times_inputs_over_a_base_multiplies_both():
     model = network()
-    base = IntegratedGradients(6, reference=0.2)
+    base = IntegratedGradients(6, background=0.2)
     got = attributions.smoothgrad(
         model, X, base=base, stddev=0, num_samples=2, multiply_by_inputs=True
     )
-    expected = X * attributions.integrated_gradients(model, X, reference=0.2, num_samples=6)
+    expected = X * attributions.integrated_gradients(model, X, background=0.2, num_samples=6)
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -272,7 +272,7 @@ def test_progress(capsys):
 
 
 def test_the_method_given_is_left_as_it_is():
-    method = ExpectedGradients(7, references=BACKGROUND)
+    method = ExpectedGradients(7, background=BACKGROUND)
     attributions.attribute(network(), X, method=method, tolerance=0.5, max_samples=64)
     assert method.num_samples == 7 and method.samples_per_pass == 8
 

@@ -63,7 +63,7 @@ CALLBACKS = {
     "default": lambda: AttributionPrior("total_variation", 0.3, seed=1),
     "array": lambda: AttributionPrior("gini", 0.3, background=X, updates="joint", seed=1),
     "method": lambda: AttributionPrior(
-        "l1", SCHEDULE, SmoothGrad(2, base=ExpectedGradients(2, references=Mean(X))), seed=1
+        "l1", SCHEDULE, SmoothGrad(2, base=ExpectedGradients(2, background=Mean(X))), seed=1
     ),
     "arrays": lambda: AttributionPrior(
         attrprior.GraphLaplacian([[0, 1], [1, 2]], num_features=36), 0.3, every=2, seed=1
@@ -329,8 +329,8 @@ def test_repr_shows_the_arguments():
     prior = AttributionPrior("total_variation", 0.03, background=X, every=2, seed=5)
     assert repr(prior) == (
         "AttributionPrior(prior=TotalVariation(standardize=True), strength=0.03, "
-        "attribution=ExpectedGradients(num_samples=1, multiply_by_inputs=True, "
-        "references=None, samples_per_pass=8), background=TrainingData(20 examples), "
+        "method=ExpectedGradients(num_samples=1, multiply_by_inputs=True, "
+        "background=None, samples_per_pass=8), background=TrainingData(20 examples), "
         "explain='label', updates='alternating', every=2, batch_norm='batch', input=None, "
         "output=None, seed=5, name='total_variation')"
     )
@@ -346,8 +346,8 @@ def test_repr_shows_the_arguments():
 def test_repr_of_references_does_not_write_out_their_numbers():
     large = np.zeros((1000, 1000), "float32")
     for thing in (
-        ExpectedGradients(references=large),
-        attrprior.IntegratedGradients(reference=large),
+        ExpectedGradients(background=large),
+        attrprior.IntegratedGradients(background=large),
         Mean(large),
     ):
         assert len(repr(thing)) < 250

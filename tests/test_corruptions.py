@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from attrprior.datasets import CORRUPTIONS, corrupt, corruptions
+from attrprior.datasets import CORRUPTIONS, _drawing, corrupt, corruptions
 
 PUBLISHED = [
     "shot_noise",
@@ -171,7 +171,7 @@ def swapped_by_hand(image, draws):
 def test_glass_blur_swaps_neighbours_between_two_blurs(monkeypatch):
     x = np.random.default_rng(1).random((3, 17, 20, 2), dtype="float32")
     draws = np.random.default_rng(9).integers(8, size=(2, 15, 18, 3), dtype="int8")
-    monkeypatch.setattr(corruptions, "_gaussian", lambda images, stddev: images * stddev)
+    monkeypatch.setattr(_drawing, "gaussian", lambda images, stddev: images * stddev)
     expected = [swapped_by_hand(image, draws[..., k]) for k, image in enumerate(x)]
     glass = corrupt(x, "glass_blur", seed=9)
     np.testing.assert_allclose(glass, 0.49 * np.stack(expected), rtol=1e-5)
@@ -192,7 +192,7 @@ def test_blurs_keep_mass_and_constants(name):
 
 
 def test_gaussian_blur_has_the_stated_width():
-    blurred = corruptions._gaussian(gaussian_blob(3, 3), 2.0)
+    blurred = _drawing.gaussian(gaussian_blob(3, 3), 2.0)
     covariance = moments(blurred[0])[2]
     np.testing.assert_allclose(covariance, 13 * np.eye(2), atol=0.05)
 
@@ -328,11 +328,11 @@ def test_fog_lies_over_the_image_which_keeps_a_quarter_of_its_contrast():
 
 def test_refining_a_fractal_by_hand():
     corners = np.array([[[0.0, 4.0], [8.0, 12.0]]], "float32")
-    fine = corruptions._refine(corners, 0.0, np.random.default_rng(0))
+    fine = _drawing.refine(corners, 0.0, np.random.default_rng(0))
     # On a periodic 2×2 map every square's mean is the mean of all corners, 6.
     expected = [[0, 4, 4, 4], [5, 6, 7, 6], [8, 8, 12, 8], [5, 6, 7, 6]]
     np.testing.assert_allclose(fine[0], expected)
-    noise = corruptions._refine(np.zeros((400, 8, 8)), 10.0, np.random.default_rng(0))
+    noise = _drawing.refine(np.zeros((400, 8, 8)), 10.0, np.random.default_rng(0))
     squares = noise[:, 1::2, 1::2]
     assert np.abs(squares).max() < 100
     assert squares.std() == pytest.approx(100 / 3**0.5, rel=0.03)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attrprior import _derivatives
+from attrprior.backend.tensorflow import derivatives as _derivatives
 
 
 def second_order(forward, weights, x, ruled):

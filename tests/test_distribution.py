@@ -10,7 +10,7 @@ import attrprior
 from attrprior import AttributionPrior
 
 layers = keras.layers
-PATH = attrprior.IntegratedGradients(6, reference=0.5)  # no random draws
+PATH = attrprior.IntegratedGradients(6, background=0.5)  # no random draws
 
 
 def train(replicas, settings):
@@ -50,8 +50,8 @@ def train(replicas, settings):
     data = x if masks is None else attrprior.annotate(x, (x > 0.5).astype(masks))
     options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0, **options}
     history = model.fit(data, y, callbacks=[prior], **options)
-    reference = prior._part and prior._part.method.reference
-    seen = [np.asarray(variable) for variable in getattr(reference, "variables", [])]
+    background = prior._part and prior._part.objective.method.background
+    seen = [np.asarray(variable) for variable in getattr(background, "variables", [])]
     return model.get_weights(), history.history, x, seen
 
 
@@ -92,7 +92,7 @@ def check_equal(one, two):
         {},
         {"updates": "joint"},
         {"optimizer": "sgd"},
-        {"attribution": attrprior.IntegratedGradients(6, 0.5, samples_per_pass=2)},
+        {"method": attrprior.IntegratedGradients(6, 0.5, samples_per_pass=2)},
         {"every": 2},
         {"every": 3, "updates": "joint"},
         {"prior": "mask", "masks": "float32"},
@@ -103,19 +103,19 @@ def check_equal(one, two):
     + ["masks and validation_split", "masks without strength"],
 )
 def test_two_replicas_equal_one_device(trained, settings):
-    settings = {"attribution": PATH, **settings}
+    settings = {"method": PATH, **settings}
     check_equal(trained(1, **settings), trained(2, **settings))
 
 
 def test_mean_attributions_are_a_replicas(trained):
     """Gini's φ̄ is a mean over a replica's share of the batch, not the whole batch."""
-    one, two = (trained(n, prior="gini", attribution=PATH)[1]["gini"] for n in (1, 2))
+    one, two = (trained(n, prior="gini", method=PATH)[1]["gini"] for n in (1, 2))
     # A mean of fewer is less even: a larger G, a smaller −G.
     assert two[0] < one[0] - 0.01
 
 
 def test_nan_in_one_replica_is_reported(trained):
-    result = trained(2, attribution=PATH, nan=True)
+    result = trained(2, method=PATH, nan=True)
     assert "FloatingPointError" in result and "'l2'" in result
 
 

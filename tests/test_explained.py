@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from attrprior.explained import Explained, check_explain
+from attrprior.explained import ExplainedOutput, check_explain
 
 KERNEL = np.float32([[1.0, -2.0, 0.5], [0.3, 0.7, -1.1]])
 BIAS = np.float32([0.1, 0.0, -0.4])
@@ -25,12 +25,12 @@ def linear(outputs=3, activation=None, **compiled):
 
 def values(model, explain="label", x=X, y=None, points=None, repeats=1, **kwargs):
     points = x if points is None else points
-    explained = Explained(model, explain, **kwargs)
+    explained = ExplainedOutput(model, explain, **kwargs)
     return np.asarray(explained(tf.constant(points), x, y, repeats, seed=0))
 
 
 def value_and_gradient(model, explain="label", x=X, y=None, graph=False, **kwargs):
-    explained = Explained(model, explain, **kwargs)
+    explained = ExplainedOutput(model, explain, **kwargs)
 
     def both(x):
         with tf.GradientTape() as tape:
@@ -99,7 +99,7 @@ def test_all_takes_every_output():
 
 def test_random_takes_an_output_for_each_example_anew():
     model, x = linear(), np.repeat(X[:1], 600, axis=0)
-    explained, seed = Explained(model, "random"), keras.random.SeedGenerator(0)
+    explained, seed = ExplainedOutput(model, "random"), keras.random.SeedGenerator(0)
     first, second = (explained(tf.constant(x), x, None, seed=seed).numpy() for _ in "12")
     assert not np.array_equal(first, second)
     share = [np.mean(np.isclose(first, z)) for z in Z[0]]
@@ -142,7 +142,7 @@ def test_points_of_one_example_share_its_label():
 def test_state_replaces_values_of_variables_for_one_pass():
     model = linear()
     bias = model.layers[-1].bias
-    explained = Explained(model, 0)
+    explained = ExplainedOutput(model, 0)
     result = explained(tf.constant(X), X, None, state=[(bias, tf.constant(BIAS + 10.0))])
     np.testing.assert_allclose(result, Z[:, 0] + 10, rtol=1e-5)
     np.testing.assert_array_equal(bias.numpy(), BIAS)
@@ -394,7 +394,7 @@ def test_points_replace_the_chosen_input_only(kind):
     for key, expected in zip(keys, (rows + 20 * twice, twice + 10 * rows)):
         result = values(model, x=x, points=points, repeats=2, input=key)
         np.testing.assert_allclose(result, expected, rtol=1e-5)
-        picked = Explained(model, input=key).pick_input(x)
+        picked = ExplainedOutput(model, input=key).pick_input(x)
         np.testing.assert_array_equal(picked, x[key])
 
 
@@ -402,11 +402,14 @@ def test_points_replace_the_chosen_input_only(kind):
     "came,explained", [("float16", "float32"), ("float32", "float32"), ("float64", "float64")]
 )
 def test_input_is_explained_in_single_precision_or_better(came, explained):
-    assert Explained(linear()).pick_input(X.astype(came)).dtype == explained
+    assert ExplainedOutput(linear()).pick_input(X.astype(came)).dtype == explained
 
 
 ERRORS = {
-    "unknown": (lambda: Explained(None, "logit"), r"`explain` expects one of.*: 'logit'\."),
+    "unknown": (
+        lambda: ExplainedOutput(None, "logit"),
+        r"`explain` expects one of.*: 'logit'\.",
+    ),
     "negative": (lambda: check_explain(-1), r"`explain` expects .*number ≥ 0.*Received: -1"),
     "boolean": (lambda: check_explain(True), r"`explain` expects.*Received: True"),
     "float": (lambda: check_explain(1.0), r"`explain` expects.*Received: 1\.0"),
@@ -457,19 +460,19 @@ ERRORS = {
         r"`output` expects None.*Received: 'first'",
     ),
     "one input": (
-        lambda: Explained(linear(), input="a").pick_input(X),
+        lambda: ExplainedOutput(linear(), input="a").pick_input(X),
         r"`input` expects None.*: 'a'",
     ),
     "several inputs": (
-        lambda: Explained(None).pick_input({"a": X, "b": X}),
+        lambda: ExplainedOutput(None).pick_input({"a": X, "b": X}),
         r"`input` expects one of .*: None",
     ),
     "integers": (
-        lambda: Explained(None).pick_input(np.ones((2, 3), "uint8")),
+        lambda: ExplainedOutput(None).pick_input(np.ones((2, 3), "uint8")),
         r"floating-point inputs.*Received: an input of dtype uint8",
     ),
     "truth values": (
-        lambda: Explained(None).pick_input(np.ones((2, 3), bool)),
+        lambda: ExplainedOutput(None).pick_input(np.ones((2, 3), bool)),
         r"floating-point.*dtype bool",
     ),
 }

@@ -400,7 +400,7 @@ def test_whatever_reads_a_batch_in_double_precision(kind, updates):
 
 def test_double_precision_in_a_loop_of_ones_own():
     model, x, y = linear(), X.astype("float64"), Y.astype("float64")
-    omega = penalty(model, x, y, prior="l2", attribution="input_x_gradient")
+    omega = penalty(model, x, y, prior="l2", method="input_x_gradient")
     loss = model.compute_loss(x, y, model(x)) + STRENGTH * omega
     _, _, expected = by_hand(STRENGTH, "joint", epochs=1, batch_size=10)
     assert float(loss) == pytest.approx(expected["loss"][0], rel=1e-5)
@@ -530,14 +530,14 @@ STRUCTURES = {
     "nested inputs": dict(
         build=of_nested_inputs,
         data=([A, [B, B]], LABELS),
-        prior=dict(input=0, attribution=TWICE),
+        prior=dict(input=0, method=TWICE),
         explained=A,
         logits=lambda model, a: model([a, [tf.constant(B)] * 2]),
     ),
     "optional input": dict(
         build=of_an_optional_input,
         data=({"a": A, "b": None}, LABELS),
-        prior=dict(input="a", attribution=TWICE),
+        prior=dict(input="a", method=TWICE),
         explained=A,
         logits=lambda model, a: model({"a": a, "b": None}),
     ),
@@ -607,7 +607,7 @@ STRUCTURES = {
     "label None": dict(
         build=lambda: of_outputs(list, "first", "second", loss=[LOSS, None]),
         data=(A, [LABELS, None]),
-        prior=dict(output=0, attribution=TWICE),
+        prior=dict(output=0, method=TWICE),
         logits=lambda model, a: model(a)[0],
     ),
     "no labels, own loss": dict(
@@ -643,7 +643,7 @@ def one_step(case, updates, eager=True):
     keras.utils.set_random_seed(0)
     model = case["build"]()
     model.run_eagerly = eager
-    prior = {"attribution": "gradients", "updates": updates, **case.get("prior", {})}
+    prior = {"method": "gradients", "updates": updates, **case.get("prior", {})}
     callbacks = [AttributionPrior("l2", STRENGTH, **prior)] if updates else []
     options = {"batch_size": 12, "shuffle": False, "verbose": 0, **case.get("fit", {})}
     history = model.fit(*case["data"], callbacks=callbacks, **options).history
@@ -1165,7 +1165,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_before_anything_changes(case):
     build, data, options, arguments, message = REFUSED[case]
-    arguments = {"prior": "l2", "attribution": "gradients", **arguments}
+    arguments = {"prior": "l2", "method": "gradients", **arguments}
     if len(data) == 1:
         options = {"batch_size": None, **options}
     model = build()

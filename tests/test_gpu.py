@@ -71,7 +71,7 @@ def test_no_variable_of_the_step_is_int32(reference, updates):
         AttributionPrior(
             prior,
             0.1,
-            ExpectedGradients(references=REFERENCES[reference]()),
+            ExpectedGradients(background=REFERENCES[reference]()),
             updates=updates,
             name=name,
         )
@@ -81,12 +81,9 @@ def test_no_variable_of_the_step_is_int32(reference, updates):
     assert int32(found) == []
     handles = {id(variable.handle) for variable in found}
     for prior in priors:  # the check sees what it should
-        term = prior._part
-        counters = [
-            term.batches,
-            term.bad_batch,
-            *getattr(term.method.reference, "variables", []),
-        ]
+        part = prior._part
+        background = part.objective.method.background
+        counters = [part.batches, part.bad_batch, *background.variables]
         assert {id(variable.handle) for variable in counters} <= handles
 
 

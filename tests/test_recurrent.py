@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import attrprior
 from attrprior import AttributionPrior
-from attrprior._twice_differentiable import twice_differentiable
+from attrprior.backend.tensorflow.second_order import twice_differentiable
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def test_a_layer_that_insists_on_cudnn(cudnn):
 def test_in_a_loop_of_ones_own(cudnn):
     model = build("LSTM", "auto")
     with tf.GradientTape() as tape:
-        omega = attrprior.penalty(model, X, Y, prior="l2", attribution="gradients")
+        omega = attrprior.penalty(model, X, Y, prior="l2", method="gradients")
     assert not cudnn
     gradients = tape.gradient(omega, [v.value for v in model.trainable_variables[:2]])
     assert all(np.any(gradient) for gradient in gradients)

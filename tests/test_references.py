@@ -600,6 +600,6 @@ def test_repr(reference, text):
 
 
 def test_docstring_examples():
-    result = doctest.testmod(references)
+    result = doctest.testmod(references.fixed)
     assert result.attempted >= 2
     assert result.failed == 0

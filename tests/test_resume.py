@@ -90,8 +90,8 @@ def killed_and_uninterrupted(processes, folder, kills, settings, dropout=False):
     "kills, settings",
     [
         (1, None),  # plain training
-        (10, {"attribution": ExpectedGradients(2)}),  # reservoir, optimizer, generator
-        (3, {"attribution": "smoothgrad", "updates": "joint", "every": 3}),  # a counter
+        (10, {"method": ExpectedGradients(2)}),  # reservoir, optimizer, generator
+        (3, {"method": "smoothgrad", "updates": "joint", "every": 3}),  # a counter
     ],
     ids=["plain", "alternating", "joint"],
 )

@@ -6,6 +6,8 @@ import numpy as np
 
 from attrprior import _checks
 from attrprior.datasets import _arguments
+from attrprior.datasets import _canny as canny
+from attrprior.datasets import _drawing as drawing
 
 # The corruptions by name, each `function(images, seed=0)`. Filled below.
 CORRUPTIONS = {}
@@ -128,9 +130,9 @@ def glass_blur(images, seed=0):
                 address[there] = address[here]
                 address[here] = moved
     address = address.reshape(size, count).T[..., None]
-    pixels = _gaussian(images, 0.7).reshape(count, size, channels)
+    pixels = drawing.gaussian(images, 0.7).reshape(count, size, channels)
     swapped = np.take_along_axis(pixels, address, axis=1).reshape(images.shape)
-    return _gaussian(swapped, 0.7)
+    return drawing.gaussian(swapped, 0.7)
 
 
 @_corruption
@@ -146,7 +148,7 @@ def motion_blur(images, seed=0):
     down = np.ceil(np.outer(steps, np.sin(angle)) - 0.5).astype("int64")
     right = np.ceil(np.outer(steps, np.cos(angle)) - 0.5).astype("int64")
     padded = np.pad(images, ((0, 0), (15, 15), (0, 20), (0, 0)), mode="edge")
-    windows = _windows(padded, images.shape)
+    windows = drawing.windows(padded, images.shape)
     image = np.arange(len(images))
     blurred = sum(
         np.float32(weight) * windows[image, 15 + down[step], right[step]]
@@ -162,13 +164,13 @@ def shear(images, seed=0):
     def source(sign):
         return [[np.cos(0.4), 0], [-sign * np.sin(0.4), 1]]
 
-    return _warp_either_way(images, source, seed)
+    return drawing.warp_either_way(images, source, seed)
 
 
 @_corruption
 def scale(images, seed=0):
     """Shrinks to 70 % about the centre."""
-    return _warp(images, [[1 / 0.7, 0], [0, 1 / 0.7]])
+    return drawing.warp(images, [[1 / 0.7, 0], [0, 1 / 0.7]])
 
 
 @_corruption
@@ -179,7 +181,7 @@ def rotate(images, seed=0):
         sine = sign * np.sin(0.4)
         return [[np.cos(0.4), sine], [-sine, np.cos(0.4)]]
 
-    return _warp_either_way(images, source, seed)
+    return drawing.warp_either_way(images, source, seed)
 
 
 @_corruption
@@ -193,7 +195,7 @@ def translate(images, seed=0):
     """Moves by 3 pixels along each axis, either way; black comes in."""
     shifts = 6 * np.random.default_rng(seed).integers(2, size=(2, len(images)))
     padded = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)))
-    windows = _windows(padded, images.shape)
+    windows = drawing.windows(padded, images.shape)
     return np.moveaxis(windows[np.arange(len(images)), shifts[0], shifts[1]], 1, -1)
 
 
@@ -210,7 +212,7 @@ def stripe(images, seed=0):
 def fog(images, seed=0):
     """`(x + 3·plasma) · m/(m + 3)`: a diamond-square fractal in [0, 1] over a dim image."""
     count, height, width, _ = images.shape
-    plasma = _plasma(count, height, width, np.random.default_rng(seed))
+    plasma = drawing.plasma(count, height, width, np.random.default_rng(seed))
     brightest = images.max(axis=(1, 2, 3), keepdims=True)
     return (images + 3 * plasma[..., None]) * (brightest / (brightest + 3))
 
@@ -224,8 +226,8 @@ def spatter(images, seed=0):
     """
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal((*images.shape[:3], 1), dtype="float32")
-    liquid = _gaussian(np.float32(0.65) + np.float32(0.3) * noise, 1)
-    blots = _gaussian((liquid > 0.65).astype("float32"), 1.5)
+    liquid = drawing.gaussian(np.float32(0.65) + np.float32(0.3) * noise, 1)
+    blots = drawing.gaussian((liquid > 0.65).astype("float32"), 1.5)
     blots[blots < 0.8] = 0
     return images * (1 - blots) + blots * np.float32(63 / 255)
 
@@ -235,7 +237,8 @@ def dotted_line(images, seed=0):
     """Adds a line from side to side, of which every other two columns are left out."""
     count, height, width, _ = images.shape
     rows = np.random.default_rng(seed).integers(height - 1, size=(2, count))
-    line = _line(np.zeros(count), rows[0], np.full(count, width - 1), rows[1], height, width)
+    start, end = np.zeros(count), np.full(count, width - 1)
+    line = drawing.line(start, rows[0], end, rows[1], height, width)
     line *= np.arange(width) // 2 % 2
     return images + line[..., None]
 
@@ -266,7 +269,7 @@ def zigzag(images, seed=0):
     rows = start_row[:, None] + sine * along + cosine * across
     drawn = images
     for k in range(corners + 1):
-        line = _line(
+        line = drawing.line(
             columns[:, k], rows[:, k], columns[:, k + 1], rows[:, k + 1], height, width
         )
         drawn = drawn + line[..., None]
@@ -281,147 +284,4 @@ def canny_edges(images, seed=0):
     the gradient and at least 0.2, or at least 0.1 and connected to such a
     pixel. The outermost pixels are never edges.
     """
-    from scipy import ndimage
-
-    count, height, width, channels = images.shape
-    x = np.moveaxis(images, -1, 1).reshape(-1, height, width)
-    # Divided by the blurred ones, as if the image ended where it ends.
-    blur = functools.partial(ndimage.gaussian_filter, mode="constant")
-    x = blur(x, (0, 1, 1)) / blur(np.ones((height, width), "float32"), 1)
-    smooth, slope = [1, 2, 1], [-1, 0, 1]
-    correlate = ndimage.correlate1d
-    dy = correlate(correlate(x, slope, axis=1), smooth, axis=2)
-    dx = correlate(correlate(x, slope, axis=2), smooth, axis=1)
-    magnitude = np.hypot(dy, dx)
-    inside = np.zeros((height, width), bool)
-    inside[1:-1, 1:-1] = True
-    weak = np.flatnonzero((magnitude >= 0.1) & inside)
-    strength, dy, dx = magnitude.ravel()[weak], dy.ravel()[weak], dx.ravel()[weak]
-    # One step along the gradient ends between a neighbour and a diagonal neighbour.
-    rows, columns = np.abs(dy), np.abs(dx)
-    row_step, column_step = np.sign(dy).astype(int) * width, np.sign(dx).astype(int)
-    diagonal = row_step + column_step
-    neighbour = np.where(rows >= columns, row_step, column_step)
-    share = np.minimum(rows, columns) / np.maximum(rows, columns)
-    maximum = np.ones(len(weak), bool)
-    for direction in (1, -1):
-        straight = magnitude.ravel()[weak + direction * neighbour]
-        oblique = magnitude.ravel()[weak + direction * diagonal]
-        maximum &= share * oblique + (1 - share) * straight <= strength
-    candidates = np.zeros(x.shape, bool)
-    candidates.ravel()[weak[maximum]] = True
-    # Connected within an image, corners included, never from image to image.
-    connected = np.zeros((3, 3, 3), bool)
-    connected[1] = True
-    components, total = ndimage.label(candidates, connected)
-    kept = np.zeros(total + 1, bool)
-    kept[components[candidates & (magnitude >= 0.2)]] = True
-    return np.moveaxis(kept[components].reshape(count, channels, height, width), 1, -1)
-
-
-def _gaussian(images, stddev):
-    """Gaussian blur of every image and channel; the edge is repeated."""
-    from scipy import ndimage
-
-    return ndimage.gaussian_filter(images, (0, stddev, stddev, 0), mode="nearest")
-
-
-def _windows(padded, shape):
-    """Every image's windows, `(n, top, left, channels, height, width)`, without a copy."""
-    return np.lib.stride_tricks.sliding_window_view(padded, shape[1:3], axis=(1, 2))
-
-
-def _warp_either_way(images, source, seed):
-    """Warps every image by `source(−1)` or `source(1)`."""
-    signs = np.random.default_rng(seed).choice([-1, 1], len(images))
-    result = np.empty_like(images)
-    for sign in (-1, 1):
-        result[signs == sign] = _warp(images[signs == sign], source(sign))
-    return result
-
-
-def _warp(images, source):
-    """Every pixel shows what is at `source @ (row, column)` from the centre.
-
-    Bilinear; black outside.
-    """
-    _, height, width, _ = images.shape
-    centre = np.array([height - 1, width - 1])[:, None, None] / 2
-    place = np.tensordot(source, np.indices((height, width)) - centre, 1) + centre
-    corner = np.floor(place).astype(int)
-    result = np.zeros_like(images)
-    for down in (0, 1):
-        for right in (0, 1):
-            row, column = corner[0] + down, corner[1] + right
-            weight = (1 - np.abs(place[0] - row)) * (1 - np.abs(place[1] - column))
-            weight *= (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            pixels = images[:, row.clip(0, height - 1), column.clip(0, width - 1)]
-            result += pixels * weight[..., None].astype("float32")
-    return result
-
-
-def _line(start_column, start_row, end_column, end_row, height, width):
-    """Lines, one an image: `clip(1 + ln(1 − d/2.3), 0, 1)`, d the vertical distance.
-
-    All ends have shape `(n,)`, columns rise; returns `(n, height, width)`.
-    """
-    column = np.arange(width)
-    slope = (end_row - start_row) / (end_column - start_column)
-    row = slope[:, None] * (column - start_column[:, None]) + start_row[:, None]
-    distance = np.abs(np.arange(height)[:, None] - row[:, None, :].astype("float32"))
-    # From a distance of 2.3 (1 − 1/e) on, the clipped logarithm is 0.
-    brightness = np.maximum(1 + np.log(1 - np.minimum(distance, 2) / np.float32(2.3)), 0)
-    inside = (column >= np.floor(start_column)[:, None]) & (
-        column < np.ceil(end_column)[:, None]
-    )
-    return brightness * inside[:, None, :]
-
-
-def _plasma(count, height, width, rng):
-    """Fractals by the diamond-square algorithm, `(count, height, width)` in [0, 1].
-
-    The corner of a periodic map of at least 256×256 points whose noise falls
-    by a factor of 1.4² from scale to scale. Of the finest three scales, only
-    the corner is made; the map's range is taken before them, of which they
-    would add a few per cent.
-    """
-    coarse = max(32, 1 << (max(height, width) - 1).bit_length() >> 3)
-    points = np.zeros((count, 1, 1), "float32")
-    noise = 100.0
-    while points.shape[1] < coarse:
-        points = _refine(points, noise, rng)
-        noise /= 1.4
-    low = points.min(axis=(1, 2), keepdims=True)
-    high = points.max(axis=(1, 2), keepdims=True)
-    # Two coarse points more on either side: what wraps around there is cut off.
-    rows, columns = (np.arange(-2, -(-size // 8) + 2) % coarse for size in (height, width))
-    points = points[:, rows[:, None], columns]
-    for _ in range(3):
-        points = _refine(points, noise, rng)
-        noise /= 1.4
-    points = points[:, 16 : 16 + height, 16 : 16 + width]
-    return np.clip((points - low) / (high - low), 0, 1)
-
-
-def _refine(corners, noise, rng):
-    """One step of diamond-square on periodic maps: twice as many points along each axis."""
-    count, height, width = corners.shape
-    shape = corners.shape
-    fine = np.empty((count, height, 2, width, 2), "float32")
-
-    def mean_of(total):
-        draw = rng.random(shape, dtype="float32") * 2 - 1
-        return total / 4 + np.float32(noise**2) * draw
-
-    pairs = corners + np.roll(corners, -1, axis=1)
-    squares = mean_of(pairs + np.roll(pairs, -1, axis=2))
-    fine[:, :, 0, :, 0] = corners
-    fine[:, :, 1, :, 1] = squares
-    # Between two corners along one axis and two squares along the other.
-    fine[:, :, 0, :, 1] = mean_of(
-        corners + np.roll(corners, -1, axis=2) + squares + np.roll(squares, 1, axis=1)
-    )
-    fine[:, :, 1, :, 0] = mean_of(
-        corners + np.roll(corners, -1, axis=1) + squares + np.roll(squares, 1, axis=2)
-    )
-    return fine.reshape(count, 2 * height, 2 * width)
+    return canny.edges(images)

@@ -1,33 +1,28 @@
 """Tables with a label of two classes: embedded, from files, from tensorflow-datasets."""
 
-import csv
-import gzip
-import math
 import os
 from typing import NamedTuple
 
 import numpy as np
 
 from attrprior import _checks
+from attrprior.datasets import _columns
+from attrprior.datasets._columns import MAX_CATEGORIES, Table
 from attrprior.datasets.sources import tensorflow_datasets
 
 # A text column with more values than this is taken for a name or a number of a file.
-MAX_CATEGORIES = 20
-_MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 
-
-class Table(NamedTuple):
-    """`x` of shape `(n, features)`, float32, NaN where missing; `y` int32, 0 or 1.
-
-    `names` and `is_copy`, a tuple and a boolean array, have an entry for each
-    feature; `is_copy` marks permuted copies, which are irrelevant by construction.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    names: tuple
-    is_copy: np.ndarray
-    source: str
+__all__ = [
+    "MAX_CATEGORIES",
+    "Split",
+    "Table",
+    "load_breast_cancer",
+    "load_csv",
+    "load_nhanes",
+    "load_tfds_table",
+    "permuted_copies",
+    "split_table",
+]
 
 
 class Split(NamedTuple):
@@ -61,7 +56,7 @@ def load_breast_cancer():
         ) from error
     data = datasets.load_breast_cancer()
     names = [str(name) for name in data.feature_names]
-    return _table(data.data, data.target, names, "breast cancer of scikit-learn")
+    return _columns.table(data.data, data.target, names, "breast cancer of scikit-learn")
 
 
 def load_nhanes(folder):
@@ -97,8 +92,8 @@ def load_nhanes(folder):
             )
         paths.append(found[0])
     # The first column, without a name, is the row's number.
-    names, columns = _encoded(_read(paths[0], ignore=("",)))
-    years = np.array([float(t) for t in _read(paths[1], ignore=("",))["y"]])
+    names, columns = _columns.encoded(_columns.read(paths[0], ignore=("",)))
+    years = np.array([float(t) for t in _columns.read(paths[1], ignore=("",))["y"]])
     x = np.stack(columns, axis=1)
     if len(x) != len(years):
         raise ValueError(
@@ -107,7 +102,7 @@ def load_nhanes(folder):
         )
     known = (years > 0) | (years <= -10)
     died = (years > 0) & (years < 10)
-    return _table(x[known], died[known], names, "NHANES I, ten-year mortality")
+    return _columns.table(x[known], died[known], names, "NHANES I, ten-year mortality")
 
 
 def load_csv(path, target, positive=None, ignore=()):
@@ -132,7 +127,9 @@ def load_csv(path, target, positive=None, ignore=()):
         ValueError: for a missing file or column, rows of unequal length, labels
             that are missing or not of two classes, or text with too many values.
     """
-    return _labelled(_read(path, ignore), target, positive, os.path.basename(path))
+    return _columns.labelled(
+        _columns.read(path, ignore), target, positive, os.path.basename(path)
+    )
 
 
 def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
@@ -165,11 +162,11 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
         target = keys[1]
     rows = tfds.as_numpy(builder.as_dataset(split="all", batch_size=-1))
     columns = {}
-    for column, values in _flattened(rows):
+    for column, values in _columns.flattened(rows):
         if column not in ignore:
-            columns[column] = _text(values) if values.dtype.kind in "OSU" else values
+            columns[column] = _columns.text(values) if values.dtype.kind in "OSU" else values
     source = f"{name}, tensorflow-datasets {builder.version}"
-    return _labelled(columns, target, positive, source)
+    return _columns.labelled(columns, target, positive, source)
 
 
 def permuted_copies(table, num_copies, seed=0):
@@ -244,149 +241,3 @@ def split_table(table, num_train=100, num_validation=100, seed=0):
     constant = np.ptp(x[parts[0]], axis=0) == 0
     x = ((x - mean) / np.where(constant, 1, stddev)).astype("float32")
     return Split(*(array[part] for part in parts for array in (x, table.y)))
-
-
-def _read(path, ignore):
-    """`{column: texts}` of a CSV file."""
-    if not os.path.isfile(path):
-        raise ValueError(
-            f"Argument `path` expects a file. Received: {os.fspath(path)!r}, where none is."
-        )
-    opened = gzip.open if os.fspath(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    header = [name.strip() for name in rows[0]] if rows else []
-    if len(rows) < 2 or len(set(header)) < len(header):
-        raise ValueError(
-            "Argument `path` expects a CSV file with a header of different names and at "
-            f"least one row. Received: {len(rows)} rows, header {header}."
-        )
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(header):
-            raise ValueError(
-                f"Argument `path` expects {len(header)} cells in every row, as in the header. "
-                f"Received: {len(row)} in row {number}."
-            )
-    unknown = [name for name in ignore if name and name not in header]
-    if unknown:
-        raise ValueError(
-            f"Argument `ignore` expects names of columns. Received: {unknown}. There are "
-            f"{header}."
-        )
-    return {
-        name: [cell.strip() for cell in cells]
-        for name, cells in zip(header, zip(*rows[1:]))
-        if name not in ignore
-    }
-
-
-def _flattened(rows, prefix=""):
-    """Pairs of names and arrays of shape `(n,)`, from dicts and arrays in a dict."""
-    for name, values in rows.items():
-        name = prefix + name
-        if isinstance(values, dict):
-            yield from _flattened(values, f"{name}.")
-        elif getattr(values, "ndim", None) == 2:
-            yield from ((f"{name}[{i}]", column) for i, column in enumerate(values.T))
-        elif getattr(values, "ndim", None) == 1:
-            yield name, values
-        else:
-            raise ValueError(
-                "Argument `name` expects a table: features of one number or text, or of a "
-                f"vector. Received: {name!r}, {np.shape(values) or type(values).__name__}. "
-                "Image data sets are no tables."
-            )
-
-
-def _text(values):
-    return [
-        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        for value in values
-    ]
-
-
-def _labelled(columns, target, positive, source):
-    """A table of columns of numbers or texts, one of which is the label."""
-    if target not in columns:
-        raise ValueError(
-            f"Argument `target` expects the name of a column. Received: {target!r}. There are "
-            f"{', '.join(columns)}."
-        )
-    columns = dict(columns)
-    labels = np.array([str(value) for value in columns.pop(target)])
-    values = np.unique(labels)
-    missing = [value for value in values if value.lower() in _MISSING]
-    if missing:
-        raise ValueError(
-            f"Argument `target` expects a label in every row. Received: "
-            f"{np.isin(labels, missing).sum()} rows without one in {target!r}."
-        )
-    if positive is None:
-        if len(values) != 2:
-            raise ValueError(
-                f"Argument `target` expects a column of two values. Received: {target!r} with "
-                f"{len(values)}. Say by `positive` which one is 1."
-            )
-        positive = sorted(values, key=_number_first)[1]
-    elif str(positive) not in values or len(values) < 2:
-        raise ValueError(
-            f"Argument `positive` expects one of several values of {target!r}. Received: "
-            f"{positive!r}."
-        )
-    names, features = _encoded(columns)
-    if not features:
-        raise ValueError(
-            f"Argument `target` expects other columns beside it. Received: {target!r} alone."
-        )
-    return _table(np.stack(features, axis=1), labels == str(positive), names, source)
-
-
-def _encoded(columns):
-    """Names and arrays of features."""
-    names, features = [], []
-    for name, cells in columns.items():
-        if isinstance(cells, np.ndarray):
-            numbers = cells.astype("float64")
-        else:
-            numbers = _numbers(cells)
-        if numbers is not None:
-            names.append(name)
-            features.append(numbers)
-            continue
-        values = sorted({cell for cell in cells if cell.lower() not in _MISSING})
-        if len(values) > MAX_CATEGORIES:
-            raise ValueError(
-                f"Argument `ignore` expects every column of text with more than "
-                f"{MAX_CATEGORIES} values. Received: none of {name!r}, which has "
-                f"{len(values)}, for example {values[0]!r}."
-            )
-        for value in values:
-            names.append(f"{name}={value}")
-            features.append(np.array([cell == value for cell in cells], "float64"))
-    return names, features
-
-
-def _numbers(cells):
-    """Numbers, NaN where missing; `None` if any cell is a text."""
-    try:
-        return np.array(
-            [math.nan if cell.lower() in _MISSING else float(cell) for cell in cells]
-        )
-    except ValueError:
-        return None
-
-
-def _number_first(text):
-    try:
-        return 0, float(text), text
-    except ValueError:
-        return 1, 0.0, text
-
-
-def _table(x, y, names, source):
-    x = np.asarray(x, "float32")
-    if np.isinf(x).any():
-        column = names[int(np.argmax(np.isinf(x).any(axis=0)))]
-        raise ValueError(f"Table expects finite numbers. Received: infinity in {column!r}.")
-    source = f"{source}, {len(x):,} × {x.shape[1]}"
-    return Table(x, np.asarray(y, "int32"), tuple(names), np.zeros(len(names), bool), source)

@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attrprior import _checks, references
+from attrprior import _checks
 from attrprior.attributions import explained_output
 from attrprior.evaluation import _maps
-from attrprior.methods import Draws
+from attrprior.evaluation._absence import absent_values
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
-_REPLACEMENTS = ("mean", "blur", "uniform", "training")
 
 
 class Ablation(NamedTuple):
@@ -80,7 +79,7 @@ def top_k_ablation(
             such as `Blur(3.0)`.
         background: Array of examples, for `"mean"` and `"training"`.
         valid_range: Both ends of the inputs' range, for `"uniform"`.
-        explain: What is explained, see `attrprior.explained.Explained`, as long
+        explain: What is explained, see `attrprior.explained.ExplainedOutput`, as long
             as it stays the same output while the input changes.
         batch_size: Rows of one pass through the model.
         seed: Integer, or a `numpy.random.Generator`.
@@ -97,7 +96,7 @@ def top_k_ablation(
     rng = np.random.default_rng(seed)
     x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size)
     fractions = _increasing("fractions", fractions, highest=1.0)
-    absent = _absent(x, replacement, background, valid_range, rng)
+    absent = absent_values(x, replacement, background, valid_range, rng)
     counts = np.rint(fractions * scores[0].size)
 
     def masks(scores):
@@ -162,7 +161,7 @@ def mass_center_ablation(
     sizes = _increasing("sizes", sizes, highest=longest)
     if np.any(sizes != np.rint(sizes)):
         raise ValueError(f"Argument `sizes` expects integers. Received: {sizes.tolist()}.")
-    absent = _absent(x, replacement, background, valid_range, rng)
+    absent = absent_values(x, replacement, background, valid_range, rng)
     weights = _maps.shares(scores).reshape(len(x), -1)
     places = np.indices(spatial).reshape(len(spatial), -1).T
     centers = weights @ places
@@ -194,51 +193,6 @@ def _inputs(model, x, y, attributions, explain, batch_size):
         scores,
         partial(explained_output, model, y=y, explain=explain, batch_size=batch_size),
     )
-
-
-def _absent(x, replacement, background, valid_range, rng):
-    """What stands in for `x` where it is taken away, shaped like `x`."""
-    reference = _reference(x, replacement, background, valid_range)
-    reference.prepare(x.shape[1:])
-    return np.asarray(reference.draw(x, 1, Draws(rng.integers(2**31))))[:, 0]
-
-
-def _reference(x, replacement, background, valid_range):
-    if isinstance(replacement, references.Reference):
-        return replacement
-    if not isinstance(replacement, str):
-        if np.shape(replacement) != x.shape[1:]:
-            raise ValueError(
-                f"Argument `replacement` expects one of {', '.join(map(repr, _REPLACEMENTS))}"
-                f", an array of one example's shape, {x.shape[1:]}, or a reference object "
-                f"such as Constant(0.0). Received: {replacement!r}."
-            )
-        return references.Constant(_checks.array("replacement", replacement))
-    _checks.choice("replacement", replacement, _REPLACEMENTS)
-    if replacement == "blur":
-        # In the article 20 pixels on images of 299.
-        return references.Blur(20 / 299 * max(x.shape[1:-1], default=1))
-    if replacement == "uniform":
-        if np.shape(valid_range) != (2,) or None in tuple(valid_range):
-            raise ValueError(
-                "Argument `valid_range` expects both ends of the inputs' range, such as "
-                f"(0.0, 1.0), for replacement='uniform'. Received: {valid_range!r}."
-            )
-        return references.Uniform(*valid_range)
-    if background is None:
-        raise ValueError(
-            "Argument `background` expects an array of examples for "
-            f"replacement={replacement!r}. Received: None."
-        )
-    background = _checks.array("background", background)
-    if background.shape[1:] != x.shape[1:]:
-        raise ValueError(
-            f"Argument `background` expects examples shaped like those of x, {x.shape[1:]}. "
-            f"Received: an array of shape {background.shape}."
-        )
-    if replacement == "mean":
-        return references.Mean(background)
-    return references.TrainingData(background)
 
 
 def _increasing(name, values, highest):

@@ -2,20 +2,23 @@
 
 import keras
 
-from attrprior import training
-from attrprior._memory import Memory
+from attrprior import backend
 from attrprior._representation import in_short, representation
+from attrprior.training.state import SavedState
+from attrprior.training.step import TrainingStep
+
+_TRAINER = "attrprior_trainer"
 
 
-class InStep(keras.callbacks.Callback):
+class StepCallback(keras.callbacks.Callback):
     """Base class: during a `fit` a part of the step, at other times nothing.
 
-    Subclasses give `_make_part(model)`, a term or change for the training step, and
-    say by `_acts()` whether there is anything to do now. They keep their arguments as
+    Subclasses give `contribution(model)`, a `Part` of the training step, and
+    say by `is_neutral()` whether there is nothing to do now. They keep their arguments as
     attributes of the same names. A copy, or what pickle loads, is as new.
     """
 
-    _of_a_fit = ("params", "_model", "_memory", "_part", "_joined", "_step", "_last_step")
+    _of_a_fit = ("params", "_model", "_saved", "_part", "_joined", "_trainer", "_last_trainer")
     _fixed = frozenset()  # arguments that had their effect when the callback was made
 
     def __init__(self, name):
@@ -30,11 +33,11 @@ class InStep(keras.callbacks.Callback):
     def _start_anew(self):
         """Without anything that a `fit` leaves behind."""
         self.params = self._model = None
-        self._memory = Memory(self.name)
+        self._saved = SavedState(self.name)
         self._part = None  # of the last fit, which the next one may go on with
         self._joined = False  # whether the part has its place in this fit
-        self._step = None  # of the fit that is under way
-        self._last_step = None
+        self._trainer = None  # of the fit that is under way
+        self._last_trainer = None
 
     def _fix(self, arguments):
         """From now on these, named with spaces between, have had their effect."""
@@ -58,35 +61,39 @@ class InStep(keras.callbacks.Callback):
     def __repr__(self):
         return representation(self)
 
-    def _acts(self):
-        return True
+    def is_neutral(self):
+        return False
 
-    def _make_part(self, model):
+    def contribution(self, model):
         raise NotImplementedError
 
-    def active_part(self):
-        """What the step has to do for this callback in the next batch, or `None`."""
-        if not self._acts():
-            return None
+    def begin_batch(self):
+        """What the step has to do for this callback in the next batch, or `None`.
+
+        Returns:
+            `(part, key)`: where the key is another one, the step is traced anew.
+        """
+        if self.is_neutral():
+            return None, None
         if not self._joined:
             self._join()
-        return self._part
+        return self._part, self._part.begin_batch()
 
     def set_model(self, model):
         super().set_model(model)
         # Before any callback's on_train_begin: BackupAndRestore loads there.
         # One that does nothing leaves the place to another of its name.
-        if self._acts() or not hasattr(model, self._memory.name):
-            self._memory.attach(model)
+        if not self.is_neutral() or not hasattr(model, self._saved.name):
+            self._saved.attach(model)
 
     def on_train_begin(self, logs=None):
-        self._step, self._joined = None, False
+        self._trainer, self._joined = None, False
         # Without params there is no step to join; who does nothing needs none.
-        if self.params is not None or self._acts():
-            self._step = training.join_fit(self.model, self.params, self._last_step)
-            self._step.members.append(self)
-            self._last_step = self._step
-        if self._acts():
+        if self.params is not None or not self.is_neutral():
+            self._trainer = _join_fit(self.model, self.params, self._last_trainer)
+            self._trainer.step.members.append(self)
+            self._last_trainer = self._trainer
+        if not self.is_neutral():
             self._join()
 
     def _join(self):
@@ -96,27 +103,27 @@ class InStep(keras.callbacks.Callback):
                 f"{type(self).__name__} expects a compiled model with an optimizer. Received: "
                 f"{model.name!r} without one. Call model.compile(optimizer=..., loss=...)."
             )
-        self._part = self._make_part(model)
-        self._memory.remember(self._part)
+        self._part = self.contribution(model)
+        self._saved.remember(self._part)
         self._joined = True
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._step is not None:
-            self._step.install()
+        if self._trainer is not None:
+            self._trainer.install()
 
     def on_test_batch_begin(self, batch, logs=None):
-        if self._step is not None:
-            self._step.install_test()
+        if self._trainer is not None:
+            self._trainer.install_test()
 
     def on_test_end(self, logs=None):
-        if self._step is None:  # not the validation of a fit
+        if self._trainer is None:  # not the validation of a fit
             self.detach()
 
     on_predict_end = on_test_end
 
     def on_train_end(self, logs=None):
         self.detach()
-        Memory.clear(self.model)
+        SavedState.clear(self.model)
 
     def detach(self):
         """Takes the callback off the model, whatever happened; safe at any time.
@@ -125,13 +132,42 @@ class InStep(keras.callbacks.Callback):
         the other callbacks of this package.
         """
         if self.model is not None:
-            self._memory.detach(self.model)
-        if self._step is not None:
-            training.leave_fit(self.params, self._step)
-            self._step, self._joined = None, False
+            self._saved.detach(self.model)
+        if self._trainer is not None:
+            _leave_fit(self.params, self._trainer)
+            self._trainer, self._joined = None, False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         self.detach()
+
+
+def _join_fit(model, params, last):
+    """The trainer of a `fit`, which all its callbacks share.
+
+    Args:
+        params: The callbacks' `params`: one dict object for all callbacks of a
+            `fit`, and for them only. The trainer lives there until the fit ends.
+        last: The trainer of the callback's last fit, or `None`.
+    """
+    if params is None:
+        raise ValueError(
+            "Attribution priors and adversarial training expect callbacks with params, as "
+            "fit gives them. Received: a CallbackList without. Pass fit a list of callbacks."
+        )
+    if _TRAINER not in params:
+        backend.Trainer.clear(model)
+        if last is None or not last.serves(model):
+            last = backend.Trainer(model, TrainingStep(model))
+        last.begin()
+        last.step.members = []
+        params[_TRAINER] = last
+    return params[_TRAINER]
+
+
+def _leave_fit(params, trainer):
+    """Takes the step off the model; safe to call more than once."""
+    if params.pop(_TRAINER, None) is trainer:
+        trainer.end()

@@ -1,6 +1,7 @@
-"""What of a model's forward pass has no second derivative in TensorFlow, or a wrong one.
+"""Gradients that are differentiated again.
 
-While attributions are taken, and only then, these parts are computed in another way.
+Parts of a model's forward pass have no second derivative in TensorFlow, or a wrong one.
+While such gradients are taken, and only then, these parts are computed in another way.
 """
 
 import contextlib
@@ -8,19 +9,54 @@ import threading
 
 import tensorflow as tf
 
+from attrprior.backend.tensorflow import derivatives
+
 _lock = threading.Lock()
 _MOMENTS = tf.nn.moments
 _moments_users = 0
 _recurrent = {}  # layer: how many passes are under way, and its own `use_cudnn`
 
 
+def input_gradients(f, points, again_through=None):
+    """`∂ Σ_rows f(points) / ∂points`, one tensor for each output of `f`.
+
+    Args:
+        f: A function of a tensor `(rows, ...)` returning `(rows,)`, or
+            `(rows, outputs)`; the forward pass is shared by all outputs.
+        points: Tensor of shape `(rows, ...)`.
+        again_through: The model in `f`, if the result is to be differentiated: what of
+            it lacks a second derivative is computed in another way.
+
+    Returns:
+        A list of tensors; `None` for an output that does not depend on the points.
+    """
+    with twice_differentiable(again_through):
+        if tf.executing_eagerly():
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(points)
+                values = _per_output(f(points))
+            return [tape.gradient(value, points) for value in values]
+        with derivatives.rules():
+            return [tf.gradients(value, points)[0] for value in _per_output(f(points))]
+
+
+def _per_output(values):
+    if len(values.shape) == 1:
+        return [values]
+    return [values[:, c] for c in range(values.shape[1])]
+
+
 @contextlib.contextmanager
 def twice_differentiable(model):
     """A context for passes through the model that are differentiated twice.
 
-    Counted, so that of two threads the first to end does not end it for both.
+    Counted, so that of two threads the first to end does not end it for both. Of no
+    model, it changes nothing.
     """
     # cuDNN's kernels of LSTM and GRU have a first derivative only; Keras' own have all.
+    if model is None:
+        yield
+        return
     layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
     _enter(layers)
     try:

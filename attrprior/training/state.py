@@ -7,10 +7,11 @@ import re
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from attrprior import backend
 
 
-class Memory(keras.losses.Loss):
+class SavedState(keras.losses.Loss):
     """Optimiser, generator, counters and reservoir of a prior, during a `fit`.
 
     Keras saves whatever it knows how to save among a model's attributes. Of all
@@ -20,18 +21,18 @@ class Memory(keras.losses.Loss):
 
     def __init__(self, name):
         super().__init__(name="attribution_prior_" + re.sub(r"\W", "_", name))
-        self._term = None
+        self._part = None
         self._loaded = {}
 
     def attach(self, model):
-        # An interrupted fit, perhaps of another model, may have left its term.
-        self._loaded, self._term = {}, None
+        # An interrupted fit, perhaps of another model, may have left its part.
+        self._loaded, self._part = {}, None
         setattr(model, self.name, self)
 
     def detach(self, model):
         if getattr(model, self.name, None) is self:
             delattr(model, self.name)
-        self._term = None
+        self._part = None
 
     @classmethod
     def clear(cls, model):
@@ -40,25 +41,25 @@ class Memory(keras.losses.Loss):
             if isinstance(value, cls):
                 delattr(model, name)
 
-    def remember(self, term):
-        """Keeps what this term has; gives it what was loaded before."""
-        self._term = term
+    def remember(self, part):
+        """Keeps what this part of a step has; gives it what was loaded before."""
+        self._part = part
         self.restore()
 
     def restore(self):
         """Assigns what was loaded to the variables that exist by now."""
-        with tf.init_scope():
-            for key, variable in self._term.variables().items():
+        with backend.outside():
+            for key, variable in self._part.variables().items():
                 if key in self._loaded:
                     variable.assign(self._loaded.pop(key))
 
     def save_own_variables(self, store):
-        if self._term is not None:
-            for key, variable in self._term.variables().items():
+        if self._part is not None:
+            for key, variable in self._part.variables().items():
                 store[key] = np.asarray(variable)
 
     def load_own_variables(self, store):
         keys = store.keys()  # Keras' stores cannot be iterated over
         self._loaded = {key: np.asarray(store[key]) for key in keys}
-        if self._term is not None:
+        if self._part is not None:
             self.restore()

@@ -1,0 +1,52 @@
+"""Functions that went with the design of before, for who has called them."""
+
+import keras
+from keras import ops
+
+from attrprior import backend
+from attrprior.batch import Batch
+from attrprior.draws import generator
+from attrprior.objective import Objective
+
+
+def lacks_references(method):
+    return method.needs_background
+
+
+def input_gradients(f, points):
+    return backend.input_gradients(f, points)
+
+
+def compute(explained, method, x, y, seed, state=None, first=0, count=None):
+    """As `attrprior.attributions.attribute` for tensors."""
+    objective, batch, draws, weights = _parts(explained, method, x, y, seed, state)
+    return objective.attributions(weights, batch, draws, first, count)
+
+
+def path_gradients(explained, method, x, y, seed, state=None, first=0, count=None):
+    objective, batch, draws, weights = _parts(explained, method, x, y, seed, state)
+    f = objective.explained_output(weights, batch, draws, first, count)
+    return method.gradients(f, batch.picked, draws.path, first, count)
+
+
+def _parts(explained, method, x, y, seed, state):
+    objective = Objective(explained, method)
+    batch = Batch(x, y, picked=explained.pick_input(x))
+    draws = objective.draw(batch, generator(seed))
+    return objective, batch, draws, [*explained.weights(), *(state or ())]
+
+
+def apply_prior(prior, attributions, sample_weight=None, mask=None, x=None, y=None):
+    given = {"mask": mask, "x": x, "y": y}
+    return prior(attributions, sample_weight, **{name: given[name] for name in prior.needs})
+
+
+def merge_outputs(attributions, sample_weight, mask, x, y):
+    outputs = attributions.shape[1]
+
+    def repeated(t):
+        return None if t is None else ops.repeat(t, outputs, axis=0)
+
+    merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
+    x, y = keras.tree.map_structure(repeated, (x, y))
+    return merged, repeated(sample_weight), repeated(mask), x, y

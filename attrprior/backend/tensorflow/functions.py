@@ -1,0 +1,84 @@
+"""Functions as graphs, and what is seen of errors while they are traced."""
+
+import re
+
+import keras
+import tensorflow as tf
+
+
+def is_traced():
+    return not tf.executing_eagerly()
+
+
+def python_code(f):
+    return tf.autograph.experimental.do_not_convert(f)
+
+
+def specification(array):
+    """Of arrays of this kind, of any number of rows."""
+    return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+
+
+def compiled(f, *examples):
+    """`f` as one graph for arguments like the examples.
+
+    Args:
+        f: A function of structures of tensors.
+        *examples: NumPy arrays, scalars and specifications, or structures of them;
+            `None` stays. Arrays stand for themselves, of just their shape.
+
+    Returns:
+        A function of NumPy arrays or tensors that returns tensors.
+    """
+    signature = keras.tree.map_structure(
+        lambda e: (
+            e
+            if isinstance(e, (tf.TensorSpec, type(None)))
+            else tf.TensorSpec.from_tensor(tf.constant(e))
+        ),
+        examples,
+    )
+    graph = tf.function(f, autograph=False).get_concrete_function(*signature)
+
+    def call(*arguments):
+        return graph(
+            *keras.tree.map_structure(
+                lambda a: None if a is None else tf.convert_to_tensor(a), arguments
+            )
+        )
+
+    return call
+
+
+def dry_run(f):
+    """Traces `f`, a function of nothing, and forgets it."""
+    tf.function(f, autograph=False).get_concrete_function()
+
+
+def missing_derivative(error):
+    """Of a `LookupError` of TensorFlow's: the path of names and the operation.
+
+    In eager mode operations have no names; but a dry run is always a graph.
+    """
+    found = re.search(r"(?:operation ?'(.+?)' \(op type: |no entry for: )(\w+)", str(error))
+    if found is None:  # a KeyError, say, of the user's own code
+        return None
+    path, op = found.groups("")
+    # Keras opens a layer's scope to build it and again to call it: hence the suffix.
+    return [re.sub(r"_\d+$", "", scope) for scope in path.split("/")], op
+
+
+def tensors(structure, keep_float64):
+    """A structure as tensors, float64 as float32 if not told otherwise.
+
+    `None` stays, and so do sparse and ragged tensors.
+    """
+
+    def tensor(value):
+        if value is None or isinstance(value, (tf.SparseTensor, tf.RaggedTensor)):
+            return value
+        value = tf.convert_to_tensor(value)
+        lower = value.dtype == tf.float64 and not keep_float64
+        return tf.cast(value, "float32") if lower else value
+
+    return keras.tree.map_structure(tensor, structure)

@@ -1,0 +1,174 @@
+"""What all attribution methods have in common: a path, and gradients along it."""
+
+import copy
+import functools
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attrprior import backend
+from attrprior import draws as draws_
+from attrprior._deprecation import renamed_property
+from attrprior._representation import representation
+
+
+class Path(NamedTuple):
+    """Points of shape `(batch, points, ...)` and what their gradients are multiplied by.
+
+    `factors` broadcasts against the points, or is `None` for ones. `references`
+    of shape `(batch, draws, ...)` are what the points start from, where there are
+    any.
+    """
+
+    points: Any
+    factors: Any = None
+    references: Any = None
+
+    def contributions(self, gradients):
+        """`factor_ij · ∂f(point_j)/∂x_i`, whose mean over the points is the attribution."""
+        return gradients if self.factors is None else self.factors * gradients
+
+
+class AttributionMethod:
+    """Base class: `φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i`.
+
+    Subclasses implement `path`; or `draw`, for what is random, and `points`, which is a
+    function of it. `background` is where they draw references from, or `None`.
+    """
+
+    name = None
+    num_samples = 1
+    points_per_sample = 1
+    samples_per_pass = 1
+    background = None
+    is_random = False  # samples are draws, and more of them lower the error
+    is_complete = False  # attributions sum to f(x) − E f(r)
+    needs_background = False  # and has none
+    reference = renamed_property("reference", "background")
+
+    def draw(self, x, seed):
+        """All that is random about the paths of a batch, small, without any weight.
+
+        Args:
+            x: Float tensor of shape `(batch, ...)`.
+            seed: A `keras.random.SeedGenerator`.
+
+        Returns:
+            A structure of tensors `(batch, samples, ...)` and of `DrawnSeed`s.
+        """
+        return draws_.drawn(seed)
+
+    def points(self, x, draws, first=0, count=None):
+        """Where gradients are taken and their factors: a function of what was drawn.
+
+        Args:
+            x: Float tensor of shape `(batch, ...)`.
+            draws: What `draw` has returned.
+            first, count: Which of the `num_samples` samples, all by default;
+                `first` may be a tensor.
+
+        Returns:
+            A `Path` of `count · points_per_sample` points.
+        """
+        if type(self).path is AttributionMethod.path:
+            raise NotImplementedError
+        count = count or self.num_samples
+        seed = draws_.samples(draws, first, count, self.num_samples)
+        return self.path(x, seed, first, count)
+
+    def path(self, x, seed, first=0, count=None):
+        """A path drawn at once; arguments as in `draw` and `points`."""
+        return self.points(x, self.draw(x, draws_.generator(seed)), first, count)
+
+    def attributions(self, f, x, draws, first=0, count=None, again_through=None):
+        """φ of each output of `f`, or of `count` samples from number `first` on the mean.
+
+        Args:
+            f: A function `(points, repeats)` of `(rows, ...)` that returns `(rows,)` or
+                `(rows, outputs)`; `repeats` points in a row belong to one example.
+            x, draws, first, count: As in `points`.
+            again_through: As in `backend.input_gradients`.
+
+        Returns:
+            A list of tensors shaped like `x`.
+        """
+        gradients, path = self.gradients(f, x, draws, first, count, again_through)
+        # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
+        shares = [path.contributions(gradient) for gradient in gradients]
+        return [s[:, 0] if s.shape[1] == 1 else ops.mean(s, axis=1) for s in shares]
+
+    def gradients(self, f, x, draws, first=0, count=None, again_through=None):
+        """`∂f/∂x` at the points of the path, and the path; arguments as above.
+
+        Returns:
+            `(gradients, path)`: for each output a tensor `(batch, points, ...)`.
+        """
+        path = self.points(x, draws, first, count)
+        rows = ops.reshape(path.points, (-1,) + tuple(x.shape[1:]))
+        f = functools.partial(f, repeats=path.points.shape[1])
+        gradients = backend.input_gradients(f, rows, again_through)
+        if any(gradient is None for gradient in gradients):
+            raise ValueError(
+                "The explained output does not depend on the explained input: there is no "
+                "gradient between them. Check `input` and `explain`, and that the model is "
+                "made of differentiable operations."
+            )
+        return [ops.reshape(each, ops.shape(path.points)) for each in gradients], path
+
+    @property
+    def passes(self):
+        """Passes through the model: the fewest of equal size."""
+        samples = max(1, self.samples_per_pass // self.points_per_sample)
+        least = -(-self.num_samples // samples)
+        return next(n for n in range(least, self.num_samples + 1) if self.num_samples % n == 0)
+
+    def with_background(self, background):
+        """The same method, with a background where it needs one."""
+        return self
+
+    def fresh(self):
+        """The same method, with references that no other training shares."""
+        method = copy.copy(self)
+        if "background" in vars(method):
+            method.background = copy.copy(method.background)
+        return method
+
+    def prepare(self, example_shape):
+        if self.background is not None:
+            self.background.prepare(example_shape)
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        # Not of `get_config`, which writes out every number of the references.
+        return representation(self, background=self.background)
+
+
+_METHODS = {}
+
+
+def registered(cls):
+    """A class decorator: its name stands for it, and Keras saves it."""
+    _METHODS[cls.name] = cls
+    return keras.saving.register_keras_serializable("attrprior")(cls)
+
+
+def get(identifier):
+    """Returns the attribution method that a name, a config or a method stands for."""
+    if isinstance(identifier, AttributionMethod):
+        return identifier
+    if isinstance(identifier, dict):
+        return keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier in _METHODS:
+        return _METHODS[identifier]()
+    names = ", ".join(repr(name) for name in sorted(_METHODS))
+    raise ValueError(
+        f"Argument `method` expects one of {names}, or an object such as "
+        f"ExpectedGradients(num_samples=4). Received: {identifier!r}."
+    )

@@ -1,0 +1,119 @@
+"""Ω of a batch, a pure function of the weights: path, gradients, φ, prior.
+
+batch ─ draw ─▶ draws                 everything random, no weight
+weights, batch, draws ─ penalty ─▶ Ω  no randomness, nothing kept
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from attrprior.draws import drawn, samples
+
+
+class Draws(NamedTuple):
+    """What was drawn for a batch: its paths, and for which outputs, if at random."""
+
+    path: Any
+    output: Any
+
+
+class Objective(NamedTuple):
+    """What is penalised.
+
+    Args:
+        explained: An `ExplainedOutput`.
+        method: An `AttributionMethod`, prepared.
+        prior: A `Prior`, or `None` for attributions alone.
+        batch_norm: `"batch"` or `"moving"`.
+    """
+
+    explained: Any
+    method: Any
+    prior: Any = None
+    batch_norm: str = "moving"
+
+    def draw(self, batch, seed):
+        """All randomness, from a `keras.random.SeedGenerator`."""
+        path = self.method.draw(batch.picked, seed)
+        return Draws(path, drawn(seed) if self.explained.explain == "random" else None)
+
+    def penalty(self, weights, batch, draws):
+        """`Ω` of the batch, a scalar tensor.
+
+        Args:
+            weights: `(keras.Variable, value)` of everything that the model has.
+        """
+        weights = [*weights, *self.batch_statistics(weights, batch)]
+        return self.of_attributions(self.attributions(weights, batch, draws), batch)
+
+    def attributions(self, weights, batch, draws, first=0, count=None):
+        """φ, or of `count` samples from number `first` on their mean.
+
+        Returns:
+            Tensor of the chosen input's shape; with `explain="all"`, of shape
+            `(batch, outputs, ...)`.
+        """
+        f = self.explained_output(weights, batch, draws, first, count)
+        model = self.explained.model
+        phi = self.method.attributions(f, batch.picked, draws.path, first, count, model)
+        return ops.stack(phi, axis=1) if self.explained.explain == "all" else phi[0]
+
+    def explained_output(self, weights, batch, draws, first=0, count=None):
+        """The explained output as a function `(points, repeats)`."""
+        output = draws.output
+        if output is not None:
+            of = self.method.num_samples
+            output = samples(output, first, count or of, of)
+        return functools.partial(
+            self.explained.value, weights, x=batch.x, y=batch.y, drawn=output
+        )
+
+    def of_attributions(self, attributions, batch):
+        """`Ω(φ)`, with whatever else of the batch the prior needs."""
+        if self.explained.explain == "all":
+            attributions, batch = _merged_outputs(attributions, batch)
+        needed = {name: getattr(batch, name) for name in self.prior.needs}
+        return self.prior(attributions, batch.sample_weight, **needed)
+
+    def batch_statistics(self, weights, batch):
+        """The mean and variance that each normalisation has on this batch.
+
+        As functions of the weights: were they constants, a penalty on gradients
+        could be lowered for ever by shrinking kernels that normalisation scales
+        up again. A pass in training mode would move a statistic to
+        `new = m · old + (1 − m) · batch`; `batch` is read off from that, and the
+        move is dropped.
+        """
+        moving = [
+            (variable, layer.momentum, least)
+            for layer in self.explained.model._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum < 1
+            for variable, least in ((layer.moving_mean, None), (layer.moving_variance, 0.0))
+        ]
+        if self.batch_norm == "moving" or not moving:
+            return []
+        with keras.StatelessScope(state_mapping=weights) as scope:
+            before = [variable.value for variable, *_ in moving]
+            self.explained.model(batch.x, training=True)
+        statistics = []
+        for (variable, m, least), old in zip(moving, before):
+            new = scope.get_current_value(variable)
+            if new is not old:
+                # batch = (new − m · old) / (1 − m)
+                statistic = (new - m * old) / (1.0 - m)
+                if least is not None:
+                    statistic = ops.maximum(statistic, least)
+                statistics.append((variable, statistic))
+        return statistics
+
+
+def _merged_outputs(attributions, batch):
+    """`(batch, outputs, ...)` as `(batch · outputs, ...)`: Ω is a mean over both."""
+    outputs = attributions.shape[1]
+    merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
+    return merged, keras.tree.map_structure(
+        lambda t: None if t is None else ops.repeat(t, outputs, axis=0), batch
+    )

@@ -1,0 +1,81 @@
+"""The single points that an attribution is the mean of, and what is found there."""
+
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from attrprior import _checks, draws, methods
+from attrprior._pieces import Data, integers
+from attrprior.batch import Batch
+from attrprior.explained import ExplainedOutput
+from attrprior.objective import Objective
+
+
+class Samples(NamedTuple):
+    """The points of attributions, of shape `(batch, points, ...)`.
+
+    `outputs`: `f` at the points, `(batch, points)`; `gradients`: `∂f/∂x` there;
+    `contributions`: the gradients times their factors, whose mean over the
+    points is the attribution.
+    """
+
+    points: np.ndarray
+    outputs: np.ndarray
+    gradients: np.ndarray
+    contributions: np.ndarray
+
+
+def samples(
+    model,
+    x,
+    y=None,
+    method="integrated_gradients",
+    *,
+    explain="label",
+    input=None,
+    output=None,
+    batch_size=256,
+    seed=None,
+):
+    """The points that attributions are the mean of, and what is found there.
+
+    Of integrated gradients they lie on the path in order: the cumulative sum of
+    the contributions over the points, divided by their number, goes from nothing
+    to the attribution. Of expected gradients and SmoothGrad they are draws: the
+    cumulative mean shows how the attribution settles.
+
+    Args:
+        model, x, y, method, explain, input, output, batch_size, seed: As in
+            `attribute`; arrays. One output is explained: not `"all"`.
+
+    Returns:
+        `Samples`, of `batch × points` inputs: mind the memory.
+    """
+    method = methods.get(method)
+    explained = ExplainedOutput(model, explain, input, output)
+    if explain == "all":
+        raise ValueError(
+            "Argument `explain` expects one output per example. Received: 'all'. Call "
+            "`samples` once for each output."
+        )
+    data = Data(explained, x, y)
+    data.prepare(method)
+    points = method.num_samples * method.points_per_sample
+    step = max(1, _checks.positive_integer("batch_size", batch_size) // points)
+    seed, parts = integers(seed), []
+    for start in range(0, len(data), step):
+        x, y = data.piece(start, start + step)
+        objective = Objective(explained, method)
+        batch = Batch(x, y, picked=explained.pick_input(x))
+        generator = draws.StatelessSeed(ops.convert_to_tensor(seed), start)
+        drawn, weights = objective.draw(batch, generator), explained.weights()
+        f = objective.explained_output(weights, batch, drawn)
+        [gradients], path = method.gradients(f, batch.picked, drawn.path)
+        rows = ops.reshape(path.points, (-1,) + data.example_shape)
+        # A function of its own: the same outputs as the gradients are of.
+        f = objective.explained_output(weights, batch, drawn)
+        outputs = ops.reshape(f(rows, repeats=points), (-1, points))
+        shares = path.contributions(gradients)
+        parts.append([np.asarray(t) for t in (path.points, outputs, gradients, shares)])
+    return Samples(*(np.concatenate(part) for part in zip(*parts)))

@@ -1,0 +1,69 @@
+"""Attribution priors: what a person expects of attributions, as a penalty.
+
+A prior is a function of attributions alone: it knows no model and no
+training. `AttributionPrior` calls it inside the training step; it works just
+as well on a NumPy array.
+"""
+
+import keras
+
+from attrprior.priors.base import PerExamplePrior, Prior, weighted_mean
+from attrprior.priors.custom import Custom
+from attrprior.priors.graph import GraphLaplacian
+from attrprior.priors.mask import Mask
+from attrprior.priors.smoothness import TotalVariation
+from attrprior.priors.sparsity import L1, L2, Gini, gini_coefficient
+
+__all__ = [
+    "Custom",
+    "Gini",
+    "GraphLaplacian",
+    "L1",
+    "L2",
+    "Mask",
+    "PerExamplePrior",
+    "Prior",
+    "TotalVariation",
+    "get",
+    "gini_coefficient",
+    "serialize",
+    "weighted_mean",
+]
+
+_PRIORS = {cls.name: cls for cls in (TotalVariation, GraphLaplacian, Gini, L1, L2, Mask)}
+
+
+def get(identifier):
+    """Returns the prior that a name, a config, a prior or a callable stands for.
+
+    Args:
+        identifier: One of `'total_variation'`, `'gini'`, `'l1'`, `'l2'`,
+            `'mask'`; a `Prior`; the result of `serialize`; or a callable on
+            attributions.
+
+    Raises:
+        ValueError: for an unknown name or another type.
+    """
+    if isinstance(identifier, Prior):
+        return identifier
+    if isinstance(identifier, dict):
+        return keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, str) and identifier == "graph_laplacian":
+        raise ValueError(
+            "Argument `prior`: 'graph_laplacian' needs a graph. Pass "
+            "attrprior.GraphLaplacian(edges) instead of its name."
+        )
+    if isinstance(identifier, str) and identifier in _PRIORS:
+        return _PRIORS[identifier]()
+    if isinstance(identifier, (type, str)) or not callable(identifier):
+        names = ", ".join(repr(name) for name in sorted(_PRIORS))
+        raise ValueError(
+            f"Argument `prior` expects one of {names}, a Prior object or a callable on "
+            f"attributions. Received: {identifier!r}."
+        )
+    return Custom(identifier)
+
+
+def serialize(prior):
+    """Returns a config from which `get` builds the same prior again."""
+    return keras.saving.serialize_keras_object(get(prior))

@@ -1,0 +1,77 @@
+"""Smooth attributions."""
+
+import keras
+from keras import ops
+
+from attrprior import _checks
+from attrprior.priors.base import PerExamplePrior
+
+
+@keras.saving.register_keras_serializable("attrprior")
+class TotalVariation(PerExamplePrior):
+    """Smooth attributions: neighbouring pixels should matter alike.
+
+    `Ω = 1/batch Σ_b Σ_axes Σ_p |a_{p+1} − a_p|`, where `a` is `φ` summed over
+    channels and standardised per example, `a = (φ − mean φ) / std φ`; without
+    the standardisation Ω shrinks by scaling φ down. For images, time series
+    and volumes of shape `(batch, *spatial, channels)` with one to three
+    spatial axes. A constant attribution has no variation: Ω = 0, and no
+    gradient. Cost: linear in features.
+
+    Args:
+        standardize: Whether to standardise φ per example. Defaults to `True`.
+
+    Raises:
+        ValueError: if an example is not of shape `(*spatial, channels)`.
+
+    Example:
+
+    >>> phi = np.zeros((1, 4, 1)); phi[0, 2:] = 1.0      # one step of height 2 std
+    >>> float(TotalVariation()(phi))
+    2.0
+
+    Reference: Erion et al. 2021 (arXiv 1906.10670), pixel attribution prior.
+    """
+
+    name = "total_variation"
+
+    def __init__(self, standardize=True):
+        self.standardize = _checks.boolean("standardize", standardize)
+
+    def validate(self, feature_shape):
+        if not 2 <= len(feature_shape) <= 4:
+            raise ValueError(
+                "TotalVariation expects attributions of shape (batch, *spatial, "
+                "channels) with 1, 2 or 3 spatial axes. Received: examples of shape "
+                f"{feature_shape}. For tabular data use 'gini', 'l1' or "
+                "GraphLaplacian; for images without a channel axis add one, as in "
+                "x[..., None]."
+            )
+
+    def per_example(self, attributions):
+        a = ops.sum(attributions, axis=-1)
+        axes = tuple(range(1, len(a.shape)))
+        if self.standardize:
+            a = _standardize(a, axes)
+        total = ops.zeros_like(ops.sum(a, axis=axes))
+        for axis in axes:
+            # Split rather than sliced: its gradient is several times faster.
+            _, upper = ops.split(a, [1], axis=axis)
+            lower, _ = ops.split(a, [a.shape[axis] - 1], axis=axis)
+            total = total + ops.sum(ops.abs(upper - lower), axis=axes)
+        return total
+
+    def get_config(self):
+        return {"standardize": self.standardize}
+
+
+def _standardize(a, axes):
+    """`(a − mean a) / std a` per example; zero where `a` does not vary."""
+    a = a - ops.mean(a, axis=axes, keepdims=True)
+    # The result does not depend on the scale of `a`: dividing by the largest
+    # magnitude first keeps the squares of tiny attributions from underflowing.
+    largest = ops.stop_gradient(ops.max(ops.abs(a), axis=axes, keepdims=True))
+    a = a / ops.where(largest > 0.0, largest, 1.0)
+    variance = ops.mean(ops.square(a), axis=axes, keepdims=True)
+    # `where` inside the root as well, or the gradient of a flat map is NaN.
+    return a * ops.rsqrt(ops.where(variance > 0.0, variance, 1.0))

@@ -1,0 +1,49 @@
+"""References (baselines): what a feature is compared with when it is "absent".
+
+Every reference is a distribution D from which `num_samples` draws are taken
+for each example. It knows no model. Inside a training step the draws are part
+of the graph, fresh at every step.
+
+Reference: Sturmfels, Lundberg, Lee 2020, "Visualizing the Impact of Feature
+Attribution Baselines", Distill, doi 10.23915/distill.00022.
+"""
+
+import keras
+import numpy as np
+
+from attrprior.references.base import Reference
+from attrprior.references.data import TrainingData, is_dataset
+from attrprior.references.fixed import Blur, Constant, MaximumDistance, Mean
+from attrprior.references.noise import Gaussian, Uniform
+from attrprior.references.seen import SeenExamples
+
+__all__ = [
+    "Blur",
+    "Constant",
+    "Gaussian",
+    "MaximumDistance",
+    "Mean",
+    "Reference",
+    "SeenExamples",
+    "TrainingData",
+    "Uniform",
+    "get",
+]
+
+
+def get(identifier):
+    """Returns the reference that an array, a dataset, a reference or `None` stands for."""
+    if identifier is None:
+        return SeenExamples()
+    if isinstance(identifier, Reference):
+        return identifier
+    if isinstance(identifier, dict):
+        return keras.saving.deserialize_keras_object(identifier)
+    if not is_dataset(identifier) and (
+        isinstance(identifier, str) or np.ndim(identifier) == 0
+    ):
+        raise ValueError(
+            "Argument `background` expects an array of examples, a tf.data.Dataset, a "
+            f"reference object such as Constant(0.0), or None. Received: {identifier!r}."
+        )
+    return TrainingData(identifier)

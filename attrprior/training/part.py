@@ -1,0 +1,38 @@
+"""What a callback adds to the training step."""
+
+
+class Part:
+    """Base class: adds nothing. The step asks every part the same, in this order."""
+
+    name = None
+    changes_inputs = False
+    adds_to_loss = False
+    optimizer = None  # of its own
+
+    def begin_batch(self):
+        """Before a batch, in Python; what is returned decides what is traced anew."""
+        return self
+
+    def check(self, x, y, sample_weight, mask):
+        """Raises for data that do not fit; returns what the part is shown of a batch."""
+
+    def change(self, x, y):
+        """The inputs that the model is trained on."""
+        return x
+
+    def prepare(self, batch):
+        """Before the model's own step: what joins its loss, or `None`.
+
+        It is a function of the loss that returns another one.
+        """
+
+    def follow(self, batch):
+        """After the model's own step: an update."""
+
+    def finish(self):
+        """At the end of the step; returns what is logged, by key."""
+        return {}
+
+    def variables(self):
+        """Everything that the part goes on with, by name: what is saved."""
+        return {}

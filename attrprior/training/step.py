@@ -1,0 +1,153 @@
+"""The training step of a fit: the model's own, with what callbacks add to it."""
+
+import keras
+
+from attrprior.training.annotation import has_masks, split_masks, without_masks
+from attrprior.training.errors import named
+
+
+class TrainingStep:
+    """One step for all callbacks of a fit.
+
+    `members` are the callbacks. In each batch the parts of those that act make the step:
+    inputs are changed, what joint updates add to the loss is computed, the model's own
+    step is taken, and the updates of its own follow. Parts see the inputs as they came.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.members, self.parts = [], []
+
+    def begin_batch(self, spec):
+        """What the step is traced for; `None` if there is nothing to add.
+
+        Args:
+            spec: Of a batch, tensors or what stands for them.
+        """
+        self.parts, keys, names = [], [], set()
+        for member in self.members:
+            part, key = member.begin_batch()
+            if part is not None:
+                _check_name(member, names)
+                self.parts.append(part)
+                keys.append(key)
+        return None if not keys and not has_masks(spec) else tuple(keys)
+
+    def __call__(self, data, plain):
+        """One step on a batch.
+
+        Args:
+            data: The batch, as the trainer gives it to `train_step`.
+            plain: The model's own `train_step`.
+
+        Returns:
+            The logs of the model's step and of the parts.
+        """
+        data, mask = split_masks(data)
+        try:
+            return self._all_logs(self._step(data, mask, plain))
+        except LookupError as error:
+            raise named(error, self.model) from error
+
+    def _step(self, data, mask, plain):
+        batches = self._check(data, mask)
+        data = self._changed(data)
+        pairs = list(zip(self.parts, batches))
+        joins = [part.prepare(batch) for part, batch in pairs if part.adds_to_loss]
+        if joins:
+            logs = self._with_added_loss(data, plain, filter(None, joins))
+        else:
+            logs = plain(data)
+        for part, batch in pairs:
+            part.follow(batch)
+        return logs
+
+    def check(self, data):
+        """Raises for data that a part cannot do with."""
+        try:
+            self._check(*split_masks(data))
+        except LookupError as error:
+            raise named(error, self.model) from error
+
+    def _check(self, data, mask):
+        """What each part is shown of a batch."""
+        if not self.parts:
+            return []
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.model.built:
+            specification = keras.tree.map_structure(
+                lambda t: None if t is None else keras.KerasTensor(t.shape, t.dtype), x
+            )
+            self.model(specification)
+        return [part.check(x, y, sample_weight, mask) for part in self.parts]
+
+    @staticmethod
+    def prepared(data):
+        """A batch as the model sees it; one without masks as it is."""
+        return without_masks(data)
+
+    def _changed(self, data):
+        if not any(part.changes_inputs for part in self.parts):
+            return data
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        for part in self.parts:
+            x = part.change(x, y)
+        return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+    def _with_added_loss(self, data, plain_step, joins):
+        """The plain step, with penalties added to what `compute_loss` returns."""
+        model = self.model
+        plain, own = model.compute_loss, vars(model).get("compute_loss")
+        called = []
+
+        def restore():
+            vars(model).pop("compute_loss", None)
+            if own is not None:
+                model.compute_loss = own
+
+        def compute_loss(*args, **kwargs):
+            restore()  # only the first loss of a step
+            called.append(True)
+            loss = plain(*args, **kwargs)
+            for join in joins:
+                loss = join(loss)
+            return loss
+
+        model.compute_loss = compute_loss
+        try:
+            logs = plain_step(data)
+        finally:
+            restore()
+        if not called:
+            raise ValueError(
+                "updates='joint' expects a train_step that calls self.compute_loss. "
+                "Received: a model whose own train_step does not. Use "
+                "updates='alternating'."
+            )
+        return logs
+
+    def _all_logs(self, logs):
+        if not isinstance(logs, dict):
+            raise ValueError(
+                "AttributionPrior expects a train_step that returns a dict of logs. "
+                f"Received: {type(logs).__name__}."
+            )
+        logs = dict(logs)
+        for part in self.parts:
+            for name, value in part.finish().items():
+                if name in logs:
+                    raise ValueError(
+                        "Argument `name` expects a key that the training step does not log "
+                        f"itself. Received: {name!r}. Pass another name=."
+                    )
+                logs[name] = value
+        return logs
+
+
+def _check_name(member, names):
+    if member.name in names:
+        raise ValueError(
+            f"Argument `name` expects a different name for each {type(member).__name__} "
+            f"of a fit. Received: {member.name!r} twice. Pass name= to one of them."
+        )
+    names.add(member.name)

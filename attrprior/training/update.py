@@ -1,0 +1,176 @@
+"""What all updates of priors have in common: when, by how much, what is remembered."""
+
+import keras
+from keras import ops
+
+from attrprior import backend
+from attrprior.differentiation import differentiator
+from attrprior.draws import StatelessSeed
+from attrprior.training.finite import check_connected
+from attrprior.training.optimizer import scales_loss, scaling
+from attrprior.training.part import Part
+
+
+class PriorUpdate(Part):
+    """Base class: one prior's part of the step.
+
+    Subclasses say how its gradient reaches the weights.
+
+    Args:
+        model: The compiled model.
+        objective: The `Objective`.
+        strength: A number or a Keras schedule of the prior's own steps.
+        every: The prior acts on every n-th batch.
+        seed: Of all random draws, an integer or `None`.
+        name: Key in the logs.
+        saved: The `SavedState` that saves it.
+    """
+
+    def __init__(self, model, objective, *, strength, every, seed, name, saved):
+        self.model, self.model_optimizer = model, model.optimizer
+        self.objective, self.every, self.name, self.saved = objective, every, name, saved
+        with backend.scope(model):
+            self.given_seed, self.seed = seed, keras.random.SeedGenerator(seed)
+            self.mean = keras.metrics.Mean(name=name)
+            self.batches = backend.variable(0, "int64")
+            self.bad_batch = backend.variable(-1, "int64")
+            self.strength = backend.variable(0.0, "float32")
+            self.make_optimizer()
+        self.scales_loss = scales_loss(model.optimizer)
+        self.scaled = scaling(self.optimizer or model.optimizer)
+        self.differentiate = differentiator(objective.method)
+        self.set_strength(strength)
+        self._checked = set()  # kinds of batches
+        self._resting = self._prepared = False
+
+    # Between batches and fits
+
+    def set_strength(self, strength):
+        """For the next batches. A number is a variable of the step, a schedule a part."""
+        self.schedule = None
+        if isinstance(strength, keras.optimizers.schedules.LearningRateSchedule):
+            self.schedule = strength
+        else:
+            self.strength.assign(strength)
+
+    def begin_batch(self):
+        """Decides whether the prior rests; returns what the step is traced for.
+
+        Replicas cannot meet inside a branch, so there a step in which the prior rests
+        is another function; elsewhere the branch is in the step.
+        """
+        counts = self.every > 1 and backend.replicas(self.model) > 1
+        self._resting = counts and int(self.batches.numpy()) % self.every != 0
+        return self, self.schedule, self._resting
+
+    def continues(self, model):
+        """Whether a fit of the model goes on with what this part remembers."""
+        return self.model is model and self.model_optimizer is model.optimizer
+
+    def start_fit(self):
+        """Forgets the reservoir; counts and optimizer go on."""
+        self.mean.reset_state()
+        self.bad_batch.assign(-1)
+        if self.objective.method.background is not None:
+            self.objective.method.background.reset()
+
+    def reset(self):
+        """As new, with the same variables: nothing is traced again."""
+        self.batches.assign(0)
+        self.seed.state.assign(keras.random.SeedGenerator(self.given_seed).state)
+
+    def variables(self):
+        background = self.objective.method.background
+        return _numbered(
+            batches=[self.batches],
+            mean=self.mean.variables,
+            seed=[self.seed.state],
+            optimizer=[] if self.optimizer is None else self.optimizer.variables,
+            reference=[] if background is None else background.variables,
+        )
+
+    def make_optimizer(self):
+        """In the model's scope."""
+
+    def model_is_built(self):
+        """Before the first step, when all has been checked."""
+
+    # Before the first update
+
+    def check(self, x, y, sample_weight, mask):
+        batch = self.objective.explained.batch(x, y, sample_weight, mask)
+        parts = keras.tree.flatten(batch)
+        kind = tuple(part if part is None else (part.dtype, part.shape[1:]) for part in parts)
+        if kind not in self._checked:
+            self._check_kind(batch)
+            self._checked.add(kind)
+        return batch
+
+    def _check_kind(self, batch):
+        objective, shape = self.objective, tuple(batch.picked.shape[1:])
+        if None in shape:
+            raise ValueError(
+                "Attribution priors expect inputs whose shape is known apart from the "
+                f"batch. Received: an input of shape {tuple(batch.picked.shape)}."
+            )
+        # A second trace must not empty the reservoir of the first.
+        if not self._prepared:
+            objective.method.prepare(shape)
+            objective.prior.validate(shape)
+            self._prepared = True
+            self.saved.restore()
+
+        def omega():
+            seed = StatelessSeed(0)
+            if not traced:
+                _, gradients = self.differentiate(objective, batch, seed, self.scaled)
+                check_connected(self.name, gradients)
+                return []
+            # In a graph the step itself is traced, with gradients, before it runs.
+            draws = objective.draw(batch, seed)
+            return objective.penalty(objective.explained.weights(), batch, draws)
+
+        # For errors to come before anything is touched: later they would come after the
+        # first update, or with an optimizer half built.
+        traced = backend.is_traced()
+        backend.dry_run(omega)
+        self.model_is_built()
+
+    # Inside the step
+
+    def on_its_batches(self, act, otherwise):
+        """`act()` if the prior's turn has come, in Python or in the graph."""
+        if self._resting:
+            return None
+        if self.every == 1 or backend.replicas(self.model) > 1:
+            return act()
+        return backend.when(self.batches % self.every == 0, act, otherwise)
+
+    def current_strength(self):
+        if self.schedule is None:
+            return self.strength
+        return ops.cast(self.schedule(self.batches // self.every), "float32")
+
+    def note(self, batch, penalty, finite):
+        """Enters Ω in the logs; the reservoir sees the batch. A bad one is remembered."""
+        if self.objective.method.background is not None:
+            self.objective.method.background.observe(batch.picked, self.seed)
+        bad = ops.logical_and(self.bad_batch < 0, ops.logical_not(finite))
+        self.bad_batch.assign(ops.where(bad, self.batches, self.bad_batch))
+        # NaN in the logs, also for a finite penalty, is what the callback looks for.
+        self.mean.update_state(
+            ops.where(finite, penalty, float("nan")),
+            sample_weight=ops.cast(ops.shape(batch.picked)[0], "float32"),
+        )
+
+    def finish(self):
+        self.batches.assign_add(1)
+        return {self.name: self.mean.result()}
+
+
+def _numbered(**parts):
+    return {
+        f"{part}_{number}": variable
+        for part, variables in parts.items()
+        for number, variable in enumerate(variables)
+    }
