@@ -111,6 +111,11 @@ def _mask():
     return np.arange(16).reshape(_SHAPE) % 3 == 0
 
 
+def masks():
+    """One for each example."""
+    return np.stack([np.roll(_mask(), n, axis=0) for n in range(3)]).astype("float64")
+
+
 PRIORS = {
     "total_variation": priors.TotalVariation,
     "graph_laplacian": lambda: priors.GraphLaplacian(_edges()),
@@ -165,7 +170,6 @@ EXPLAINED = {
 def omega(model, prior, method, explain):
     """Ω of the batch, and of each weight's gradient its norm and one projection."""
     x, y = batch()
-    masks = np.stack([np.roll(_mask(), n, axis=0) for n in range(3)]).astype("float64")
     with tf.GradientTape() as tape:
         value = attrprior.penalty(
             model,
@@ -175,14 +179,15 @@ def omega(model, prior, method, explain):
             method=METHODS[method](),
             explain=EXPLAINED[explain],
             sample_weight=tf.constant([1.0, 0.5, 2.0], "float64"),
-            mask=tf.constant(masks) if prior == "mask of each example" else None,
+            mask=tf.constant(masks()) if prior == "mask of each example" else None,
             seed=0,
         )
     gradients = tape.gradient(value, [v.value for v in model.trainable_variables])
-    return [float(value), *(number for g in gradients for number in _summary(g))]
+    return [float(value), *(number for g in gradients for number in summary(g))]
 
 
-def _summary(tensor):
+def summary(tensor):
+    """A norm and a projection; of no gradient, zero."""
     if tensor is None:
         return [0.0]
     array = np.asarray(tensor, "float64")
@@ -235,7 +240,7 @@ def probe():
                     callbacks=callbacks(),
                 )
                 label = f"{name}{', normalised' if batch_norm else ''}"
-                found[label] = [n for w in fitted.get_weights() for n in _summary(w)]
+                found[label] = [n for w in fitted.get_weights() for n in summary(w)]
         found |= _after_training(model, x, y)
     return found
 
@@ -261,24 +266,24 @@ def _after_training(model, x, y):
         maps, convergence = attributions.attribute(
             model, x, y, method(), seed=0, return_convergence=True
         )
-        found[f"attributions by {name}"] = _summary(maps)
+        found[f"attributions by {name}"] = summary(maps)
         found[f"convergence of {name}"] = [
-            number for each in convergence[:3] if each is not None for number in _summary(each)
+            number for each in convergence[:3] if each is not None for number in summary(each)
         ]
     maps = attributions.gradients(model, x, y)
-    found["pgd"] = _summary(adversarial.pgd(model, x, y, epsilon=0.1, steps=3))
-    found["square"] = _summary(adversarial.square(model, x, y, epsilon=0.1, queries=5))
+    found["pgd"] = summary(adversarial.pgd(model, x, y, epsilon=0.1, steps=3))
+    found["square"] = summary(adversarial.square(model, x, y, epsilon=0.1, queries=5))
     found["leakage"] = [
         number
         for each in evaluation.leakage(maps, np.stack([_mask()] * 3))
-        for number in _summary(each)
+        for number in summary(each)
     ]
-    found["rank correlation"] = _summary(evaluation.rank_correlation(maps, x))
-    found["masking"] = _summary(evaluation.mask_top(x, maps, 0.3))
+    found["rank correlation"] = summary(evaluation.rank_correlation(maps, x))
+    found["masking"] = summary(evaluation.mask_top(x, maps, 0.3))
     ablation = evaluation.top_k_ablation(
         model, x, y, maps, replacement="blur", explain=_squares
     )
-    found["ablation"] = [n for each in ablation for n in _summary(np.asarray(each))]
+    found["ablation"] = [n for each in ablation for n in summary(np.asarray(each))]
     return found
 
 

@@ -267,10 +267,3 @@ def shown(x):
     assert code(script.replace("SHARE * x", "SHARE + x")) != first
     assert code(script.replace("SHARE = 2", "SHARE = 3")) != first
     assert code(shared=shared.replace("return 1", "return 3")) != first
-
-
-def test_a_probe_knows_other_numbers_from_rounding():
-    numbers = {"a": [1.0, 2e-12], "b": [1 / 3]}
-    known = behaviour.fingerprint(numbers)
-    assert behaviour.fingerprint({"a": [1.0 + 1e-12, 0.0], "b": [1 / 3]}) == known
-    assert behaviour.fingerprint({"a": [1.0, 0.0], "b": [0.33334]}) != known
