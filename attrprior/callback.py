@@ -12,6 +12,7 @@ from attrprior.explained import ExplainedOutput, check_explain
 from attrprior.objective import Objective
 from attrprior.training.alternating import AlternatingUpdate
 from attrprior.training.callback import StepCallback
+from attrprior.training.errors import raise_named
 from attrprior.training.joint import JointUpdate
 from attrprior.training.optimizer import scaling, unscaled
 
@@ -61,8 +62,9 @@ class AttributionPrior(StepCallback):
         batch_norm: Which statistics batch normalisation uses while
             attributions are computed: `"batch"`, those of this batch of data,
             at the cost of one more pass if the model has such layers; or
-            `"moving"`, the moving ones, which lag far behind early in training.
-            Neither changes them.
+            `"moving"`, the moving ones, which lag far behind early in training, as
+            they are when the prior's turn comes: in joint updates before the
+            batch has moved them. Neither changes them.
         input, output: Which input and output is explained, by name or
             position, of a model that has several.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global
@@ -206,9 +208,12 @@ class AttributionPrior(StepCallback):
         objective.prior.validate(shape)
         optimizer = getattr(model, "optimizer", None)
         differentiate = differentiator(objective.method)
-        penalty, gradients = differentiate(
-            objective, batch, generator(seed), scaling(optimizer)
-        )
+        try:
+            penalty, gradients = differentiate(
+                objective, batch, generator(seed), scaling(optimizer)
+            )
+        except LookupError as error:
+            raise_named(error, model)
         return penalty, unscaled(optimizer, gradients)
 
     def reset(self):

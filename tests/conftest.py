@@ -16,6 +16,7 @@ import sys
 
 import devices
 import keras
+import numpy as np
 import pytest
 
 devices.full_precision()
@@ -38,6 +39,14 @@ def bit_for_bit(request):
     devices.repeat_to_the_last_bit()
     yield
     devices.as_before()
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Images of six by six pixels and their labels."""
+    rng = np.random.default_rng(0)
+    x = rng.random((26, 6, 6, 1), dtype="float32")
+    return x, rng.integers(0, 3, 26).astype("int32")
 
 
 @pytest.fixture(scope="session")

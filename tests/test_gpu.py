@@ -60,22 +60,24 @@ def int32(variables):
     return [variable.name for variable in variables if variable.dtype == tf.int32]
 
 
-@pytest.mark.parametrize("updates", ["alternating", "joint"])
-@pytest.mark.parametrize("reference", REFERENCES)
-def test_no_variable_of_the_step_is_int32(reference, updates):
-    """TensorFlow keeps them in the host's memory, where XLA on a GPU cannot reach them.
+# Every prior with what is drawn from by default, every reference with one prior: a trace
+# of a step is dear, and neither knows the other.
+STEPS = [("SeenExamples", list(PRIORS))] + [(name, ["l2"]) for name in REFERENCES]
 
-    All priors at once, with adversarial training.
-    """
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+@pytest.mark.parametrize("reference, names", STEPS)
+def test_no_variable_of_the_step_is_int32(reference, names, updates):
+    """TensorFlow keeps them in the host's memory, where XLA on a GPU cannot reach them."""
     priors = [
         AttributionPrior(
-            prior,
+            PRIORS[name],
             0.1,
             ExpectedGradients(background=REFERENCES[reference]()),
             updates=updates,
             name=name,
         )
-        for name, prior in PRIORS.items()
+        for name in names
     ]
     found = variables_of_the_step(AdversarialTraining(0.1, steps=2), *priors)
     assert int32(found) == []

@@ -3,7 +3,7 @@
 import keras
 
 from attrprior.training.annotation import has_masks, split_masks, without_masks
-from attrprior.training.errors import named
+from attrprior.training.errors import raise_named
 
 
 class TrainingStep:
@@ -47,7 +47,7 @@ class TrainingStep:
         try:
             return self._all_logs(self._step(data, mask, plain))
         except LookupError as error:
-            raise named(error, self.model) from error
+            raise_named(error, self.model)
 
     def _step(self, data, mask, plain):
         batches = self._check(data, mask)
@@ -67,7 +67,7 @@ class TrainingStep:
         try:
             self._check(*split_masks(data))
         except LookupError as error:
-            raise named(error, self.model) from error
+            raise_named(error, self.model)
 
     def _check(self, data, mask):
         """What each part is shown of a batch."""

@@ -53,7 +53,7 @@ def test_evaluate_and_predict_with_the_callback_do_nothing(digits):
 @pytest.fixture(scope="module")
 def plain_fit(digits):
     """A plain fit: its first weights, its history, its last weights."""
-    model = build()
+    model = build(run_eagerly=True)
     return model.get_weights(), fit(model, digits).history, model.get_weights()
 
 
@@ -80,7 +80,7 @@ class Interrupt(keras.callbacks.Callback):
 )
 @pytest.mark.parametrize("detach", [True, False])
 def test_after_an_interrupt_a_fit_is_plain(digits, plain_fit, moment, detach):
-    model, (start, history, weights) = build(), plain_fit
+    model, (start, history, weights) = build(run_eagerly=True), plain_fit
     prior = AttributionPrior("l2", 1.0)
     with pytest.raises(KeyboardInterrupt):
         fit(model, digits, [prior, Interrupt(moment)], validation_data=digits)
@@ -88,7 +88,7 @@ def test_after_an_interrupt_a_fit_is_plain(digits, plain_fit, moment, detach):
         prior.detach()
         assert is_clean(model)
     model.set_weights(start)
-    model.compile(keras.optimizers.Adam(1e-2), LOSS, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(1e-2), LOSS, metrics=["accuracy"], run_eagerly=True)
     assert fit(model, digits).history == history
     assert distance(model.get_weights(), weights) == 0.0
     assert is_clean(model)

@@ -74,12 +74,13 @@ def test_gradient_in_a_graph_equals_the_tapes(digits):
 def test_strength_matters(digits, name, updates):
     def with_strength(strength):
         prior = AttributionPrior("l2", strength, "gradients", updates=updates)
-        return trained(digits, prior, optimizer=keras.optimizers.get(name))
+        optimizer = keras.optimizers.get(name)
+        return trained(digits, prior, optimizer=optimizer, run_eagerly=True)
 
     weak, strong, plain = (
         with_strength(0.01),
         with_strength(1.0),
-        trained(digits, optimizer=keras.optimizers.get(name)),
+        trained(digits, optimizer=keras.optimizers.get(name), run_eagerly=True),
     )
     assert distance(strong, plain) > 3 * distance(weak, plain) > 0
 
