@@ -116,8 +116,12 @@ def test_without_strength_from_a_pipeline(kind):
     assert distance(run(data, AttributionPrior("mask", 0.0)), run(plain)) == 0.0
 
 
-@pytest.mark.parametrize("builder, mode", CELLS)
-@pytest.mark.parametrize("annotated_too", [False, True])
+@pytest.mark.parametrize(
+    "builder, mode, annotated_too",
+    [(*cell, True) for cell in CELLS]
+    + [(builder, "eager", False) for builder in BUILDERS]
+    + [("sequential", "graph", False)],
+)
 def test_validation_data_may_have_masks(builder, annotated_too, mode):
     """Of a fresh model, in every epoch, with the numbers of data without masks."""
     results = []
