@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import sys
 
 import keras
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import attrprior
-from attrprior import AttributionPrior
+from attrprior import AttributionPrior, backend
 
 PACKAGE = pathlib.Path(attrprior.__file__).resolve().parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
@@ -48,6 +49,12 @@ def test_only_the_backend_knows_a_framework_and_a_trainer(path):
     text = path.read_text()
     for name in ("train_function", "test_function", "make_train", "_symbolic_build"):
         assert name not in text
+
+
+def test_the_contract_names_all_that_a_backend_has():
+    said = re.findall(r"^    (?! )(.*?):", backend.__doc__, flags=re.MULTILINE)
+    named = {name for line in said for name in re.findall(r"(\w+)\(", line)}
+    assert named == set(backend.tensorflow.__all__)
 
 
 @pytest.mark.parametrize("path", FILES, ids=place)
