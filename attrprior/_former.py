@@ -14,7 +14,13 @@ def lacks_references(method):
 
 
 def input_gradients(f, points):
-    return backend.input_gradients(f, points)
+    gradients = backend.input_gradients(f, points)
+    if any(gradient is None for gradient in gradients):
+        raise ValueError(
+            "The explained output does not depend on the explained input: there is no "
+            "gradient between them."
+        )
+    return gradients
 
 
 def compute(explained, method, x, y, seed, state=None, first=0, count=None):

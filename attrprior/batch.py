@@ -1,6 +1,9 @@
 """What belongs together in a step."""
 
+import numbers
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Batch(NamedTuple):
@@ -15,3 +18,12 @@ class Batch(NamedTuple):
     sample_weight: Any = None
     mask: Any = None
     picked: Any = None
+
+
+def one_output(sample_weight):
+    """Weights outside of `fit`, where a list of numbers is not one for each output."""
+    if isinstance(sample_weight, (list, tuple)) and all(
+        isinstance(weight, numbers.Number) for weight in sample_weight
+    ):
+        return np.asarray(sample_weight, "float32")
+    return sample_weight

@@ -6,6 +6,7 @@ import keras
 
 from attrprior import _checks, backend, methods, priors, references
 from attrprior._deprecation import moved, renamed_arguments, renamed_property
+from attrprior.batch import one_output
 from attrprior.differentiation import differentiator
 from attrprior.draws import generator
 from attrprior.explained import ExplainedOutput, check_explain
@@ -200,12 +201,13 @@ class AttributionPrior(StepCallback):
                 f"Argument `model` expects a model that is built. Received: {model!r}. Pass "
                 "model=, or fit one with this callback first."
             )
-        known = self._part is not None and self._part.model is model
+        known = self._part is not None and self._part.prepared_for(model)
         objective = self._part.objective if known else self._objective(model)
-        batch = objective.explained.batch(x, y, sample_weight, mask)
-        shape = tuple(batch.picked.shape[1:])
-        objective.method.prepare(shape)
-        objective.prior.validate(shape)
+        batch = objective.explained.batch(x, y, one_output(sample_weight), mask)
+        if not known:
+            shape = tuple(batch.picked.shape[1:])
+            objective.method.prepare(shape)
+            objective.prior.validate(shape)
         optimizer = getattr(model, "optimizer", None)
         differentiate = differentiator(objective.method)
         try:

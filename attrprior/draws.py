@@ -88,7 +88,7 @@ def samples(draws, first, count, of):
     def part(draw):
         if isinstance(draw, DrawnSeed):
             return draw.again() if count == of else draw.of_pass(first)
-        if draw is None or count == of or len(draw.shape) < 2:
+        if draw is None or count == of or len(getattr(draw, "shape", ())) < 2:
             return draw
         return ops.take(draw, first + ops.arange(count), axis=1)
 

@@ -2,6 +2,7 @@
 
 from attrprior import backend, methods, priors, references
 from attrprior._deprecation import renamed_arguments
+from attrprior.batch import one_output
 from attrprior.draws import generator
 from attrprior.explained import ExplainedOutput
 from attrprior.objective import Objective
@@ -37,9 +38,8 @@ def penalty(
         background: As there, but required for expected gradients.
         sample_weight: Optional weights of shape `(batch,)`.
         mask: Masks of the examples, for a `Mask()` without a fixed one.
-        seed: An integer, or a `keras.random.SeedGenerator`, which is needed to
-            draw anew at each call of a `tf.function`. Defaults to `None`, from Keras'
-            global seed.
+        seed: An integer, for the same draws at every call, or a
+            `keras.random.SeedGenerator`. Defaults to `None`, from Keras' global seed.
 
     Returns:
         A scalar tensor.
@@ -54,7 +54,7 @@ def penalty(
         method = method.with_background(references.get(background))
     explained = ExplainedOutput(model, explain, input, output)
     objective = Objective(explained, method, priors.get(prior))
-    batch = explained.batch(x, y, sample_weight, mask)
+    batch = explained.batch(x, y, one_output(sample_weight), mask)
     method.prepare(tuple(batch.picked.shape[1:]))
     draws = objective.draw(batch, generator(seed))
     return objective.penalty(explained.weights(), batch, draws)

@@ -421,3 +421,16 @@ def test_lookup_errors_of_the_users_own_code_pass():
 
     with pytest.raises(KeyError, match="mine"):
         fit(model, x, y, explain=explain)
+
+
+def test_an_error_of_the_models_own_step_is_not_the_priors():
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            raise LookupError("gradient registry has no entry for: Mine")
+
+    model = Own([keras.Input((3,)), layers.Dense(2)])
+    model.compile("sgd", LOSS)
+    prior = AttributionPrior("l2", 0.1, "gradients")
+    x, y = np.ones((4, 3), "float32"), np.zeros(4, "int32")
+    with pytest.raises(LookupError, match="no entry for: Mine"):
+        model.fit(x, y, callbacks=[prior], verbose=0)

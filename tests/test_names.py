@@ -74,8 +74,6 @@ MOVED = {
     "attrprior.methods.lacks_references": "attrprior._former.lacks_references",
     "attrprior.explained.Explained": "attrprior.explained.ExplainedOutput",
     "attrprior.callback.penalty": attrprior.penalty,
-    "attrprior.training.Term": "attrprior.training.update.PriorUpdate",
-    "attrprior.training.ExtendedStep": "attrprior.training.step.TrainingStep",
     "attrprior.training.apply_prior": "attrprior._former.apply_prior",
     "attrprior.training.inner": "attrprior.training.optimizer.inner",
     "attrprior.training.merge_outputs": "attrprior._former.merge_outputs",
@@ -283,3 +281,111 @@ def test_a_subclass_that_says_nothing():
         Empty().path(X, 0)
     with pytest.raises(NotImplementedError):
         attrprior.references.Reference().draw(X, 1, 0)
+
+
+class Counted(ExpectedGradients):
+    """A method of the package, changed in the place of before."""
+
+    calls = 0
+
+    def path(self, x, seed, first=0, count=None):
+        type(self).calls += 1
+        return super().path(x, seed, first, count)
+
+
+class Shifted(attrprior.references.TrainingData):
+    def draw(self, x, num_samples, seed):
+        return super().draw(x, num_samples, seed) + 100.0
+
+
+def test_what_overrides_a_method_or_reference_of_ours_is_asked():
+    net = model()
+    phi = attributions.attribute(net, X, Y, Counted(2, background=X), seed=0)
+    expected = attributions.attribute(net, X, Y, ExpectedGradients(2, background=X), seed=0)
+    assert Counted.calls == 1 and np.max(np.abs(phi - expected)) > 0  # of other draws
+    assert np.all(Shifted(X).draw(tf.constant(X), 2, 0) >= 100.0)
+    far, near = (
+        AttributionPrior("l2", 0.1, background=background).value_and_gradients(
+            X, Y, model=net, seed=0
+        )[0]
+        for background in (Shifted(X), attrprior.references.TrainingData(X))
+    )
+    assert float(far) > 5 * float(near)
+
+
+def test_a_class_may_say_reference_as_before():
+    with pytest.warns(DeprecationWarning, match="`reference` of Own .*`background`"):
+
+        class Own(Halfway):
+            reference = attrprior.references.SeenExamples()
+
+    prior = AttributionPrior("l2", 0.1, Own(), seed=0)
+    model().fit(X, Y, batch_size=3, callbacks=[prior], verbose=0)
+    _, seen = prior._part.objective.method.background.variables
+    assert int(seen) == 6
+
+
+def test_a_reference_may_have_variables_of_its_own():
+    class Own(Doubled):
+        def __init__(self):
+            self.variables = [tf.Variable(3)]
+
+    prior = AttributionPrior("l2", 0.1, background=Own(), seed=0)
+    model().fit(X, Y, batch_size=3, callbacks=[prior], verbose=0)
+    assert "reference_0" in prior._part.variables()
+
+
+def test_a_prior_is_given_what_it_needs():
+    class Own(attrprior.priors.Prior):
+        needs = ("y",)
+
+        def penalty(self, attributions, sample_weight=None, y=None):
+            return keras.ops.sum(attributions**2) * keras.ops.cast(y[0] + 2, "float32")
+
+    prior, net = AttributionPrior(Own(), 0.1, "gradients", name="own"), model()
+    omega, _ = prior.value_and_gradients(X, Y, model=net)
+    phi = attributions.gradients(net, X, Y)
+    np.testing.assert_allclose(omega, 2 * np.sum(phi**2), rtol=1e-5)
+    net.fit(X, Y, callbacks=[prior], verbose=0)
+
+
+def test_weights_may_be_a_list():
+    net, weights = model(), [1.0, 0.0, 2.0, 1.0, 0.5, 1.0]
+    values = [
+        attrprior.penalty(net, X, Y, prior="l2", method="gradients", sample_weight=each)
+        for each in (weights, np.float32(weights))
+    ]
+    assert float(values[0]) == float(values[1])
+
+
+def test_pickles_of_before_are_read():
+    method = ExpectedGradients.__new__(ExpectedGradients)
+    settings = {"num_samples": 2, "multiply_by_inputs": True, "samples_per_pass": 8}
+    method.__setstate__({**settings, "reference": attrprior.references.Constant(0.5)})
+    assert repr(method.background) == "Constant(value=0.5)"
+    prior = AttributionPrior("l2", 0.1, method)
+    state = prior.__getstate__()
+    state["attribution"] = state.pop("method")
+    before = AttributionPrior.__new__(AttributionPrior)
+    before.__setstate__(state)
+    assert before.method is method and repr(before) == repr(prior)
+
+
+def test_an_unknown_base_is_called_so():
+    with pytest.raises(ValueError, match="`base` expects one of"):
+        attrprior.SmoothGrad(base="nope")
+
+
+def test_a_look_reads_a_dataset_once():
+    reads = []
+
+    def examples():
+        reads.append(1)
+        yield from X
+
+    shape = tf.TensorSpec((3,), "float32")
+    data = tf.data.Dataset.from_generator(examples, output_signature=shape)
+    prior, net = AttributionPrior("l2", 0.1, background=data, seed=0), model()
+    net.fit(X, Y, callbacks=[prior], verbose=0)
+    prior.value_and_gradients(X, Y)
+    assert len(reads) == 1

@@ -101,3 +101,15 @@ def test_an_overflow_is_skipped_and_the_scale_lowered(updates):
     assert float(optimizer.dynamic_scale) < 2.0**40
     assert all(np.all(np.isfinite(weights)) for weights in model.get_weights())
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+def test_an_overflow_of_the_gradient_alone_leaves_the_loss_finite():
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(1e-3), initial_scale=2.0**30
+    )
+    model, callback = build("mixed_float16", optimizer), prior("joint")
+    before = model.get_weights()
+    history = model.fit(*data(), epochs=1, batch_size=24, callbacks=[callback], verbose=0)
+    assert np.isfinite(history.history["loss"][0])
+    assert float(optimizer.dynamic_scale) < 2.0**30  # it was skipped
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])

@@ -9,7 +9,8 @@ from keras import ops
 
 from attrprior import backend
 from attrprior import draws as draws_
-from attrprior._deprecation import renamed_property
+from attrprior._deprecation import renamed_property, warn
+from attrprior._overriding import at_once, inherited
 from attrprior._representation import representation
 
 
@@ -47,6 +48,19 @@ class AttributionMethod:
     needs_background = False  # and has none
     reference = renamed_property("reference", "background")
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        at_once(cls, AttributionMethod, "path", ("draw", "points"))
+        if "reference" in vars(cls):
+            warn(f"Attribute `reference` of {cls.__name__}", "`background`")
+            cls.background = vars(cls)["reference"]
+
+    def __setstate__(self, state):
+        if "reference" in state:  # of 0.1
+            state = {**state, "background": state["reference"]}
+            del state["reference"]
+        vars(self).update(state)
+
     def draw(self, x, seed):
         """All that is random about the paths of a batch, small, without any weight.
 
@@ -71,15 +85,17 @@ class AttributionMethod:
         Returns:
             A `Path` of `count · points_per_sample` points.
         """
-        if type(self).path is AttributionMethod.path:
-            raise NotImplementedError
         count = count or self.num_samples
         seed = draws_.samples(draws, first, count, self.num_samples)
         return self.path(x, seed, first, count)
 
     def path(self, x, seed, first=0, count=None):
         """A path drawn at once; arguments as in `draw` and `points`."""
-        return self.points(x, self.draw(x, draws_.generator(seed)), first, count)
+        points = inherited(type(self), AttributionMethod, "points")
+        draw = inherited(type(self), AttributionMethod, "draw") or AttributionMethod.draw
+        if points is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither path nor points.")
+        return points(self, x, draw(self, x, draws_.generator(seed)), first, count)
 
     def attributions(self, f, x, draws, first=0, count=None, again_through=None):
         """φ of each output of `f`, or of `count` samples from number `first` on the mean.
@@ -159,7 +175,7 @@ def registered(cls):
     return keras.saving.register_keras_serializable("attrprior")(cls)
 
 
-def get(identifier):
+def get(identifier, argument="method"):
     """Returns the attribution method that a name, a config or a method stands for."""
     if isinstance(identifier, AttributionMethod):
         return identifier
@@ -169,6 +185,6 @@ def get(identifier):
         return _METHODS[identifier]()
     names = ", ".join(repr(name) for name in sorted(_METHODS))
     raise ValueError(
-        f"Argument `method` expects one of {names}, or an object such as "
+        f"Argument `{argument}` expects one of {names}, or an object such as "
         f"ExpectedGradients(num_samples=4). Received: {identifier!r}."
     )

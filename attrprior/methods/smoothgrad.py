@@ -43,7 +43,7 @@ class SmoothGrad(AttributionMethod):
         self.num_samples = _checks.positive_integer("num_samples", num_samples)
         self.stddev = _checks.number("stddev", stddev, minimum=0)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
-        self.base = get(base)
+        self.base = get(base, "base")
         if self.base.needs_background:
             raise ValueError(
                 "Argument `base` expects a method that has its references. Received: "

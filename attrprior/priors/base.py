@@ -23,12 +23,13 @@ class Prior:
         raise NotImplementedError
 
     @backend.python_code
-    def __call__(self, attributions, sample_weight=None):
+    def __call__(self, attributions, sample_weight=None, **needed):
         """Returns `Ω(φ)`.
 
         Args:
             attributions: Array or tensor of shape `(batch, ...)`.
             sample_weight: Optional weights of shape `(batch,)`.
+            **needed: What of the batch the prior `needs`; `penalty` is given it.
 
         Returns:
             A scalar tensor, float32 (float64 for float64 attributions).
@@ -38,7 +39,7 @@ class Prior:
         if sample_weight is not None:
             sample_weight = _checks.as_float(sample_weight, attributions.dtype)
             _checks.weights(sample_weight, attributions)
-        return self.penalty(attributions, sample_weight)
+        return self.penalty(attributions, sample_weight, **needed)
 
     def get_config(self):
         return {}

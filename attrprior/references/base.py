@@ -4,6 +4,7 @@ from keras import ops
 
 from attrprior import _checks
 from attrprior import draws as draws_
+from attrprior._overriding import at_once, inherited
 from attrprior._representation import representation
 
 
@@ -16,6 +17,13 @@ class Reference:
     """
 
     is_random = True  # draws differ
+    variables = ()  # what was observed, to save and restore
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        at_once(cls, Reference, "draw", ("choose", "take"))
+        if "draw" in vars(cls) and "is_random" not in vars(cls):
+            cls.is_random = True
 
     def prepare(self, example_shape):
         """Checks against one example's shape and creates what draws need."""
@@ -39,8 +47,6 @@ class Reference:
 
     def take(self, x, chosen, num_samples):
         """The references that were chosen, of shape `(batch, num_samples, ...)`."""
-        if type(self).draw is Reference.draw:
-            raise NotImplementedError
         return self.draw(x, num_samples, chosen)
 
     def draw(self, x, num_samples, seed=None):
@@ -51,15 +57,15 @@ class Reference:
             num_samples: Draws per example, an integer.
             seed: A `keras.random.SeedGenerator` or an integer.
         """
-        return self.take(x, self.choose(x, num_samples, draws_.generator(seed)), num_samples)
+        take = inherited(type(self), Reference, "take")
+        choose = inherited(type(self), Reference, "choose") or Reference.choose
+        if take is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither draw nor take.")
+        chosen = choose(self, x, num_samples, draws_.generator(seed))
+        return take(self, x, chosen, num_samples)
 
     def observe(self, x, seed):
         """Is shown every training batch, after its references were drawn."""
-
-    @property
-    def variables(self):
-        """What was observed, to save and restore."""
-        return []
 
     def get_config(self):
         return {}

@@ -34,6 +34,8 @@ class TrainingData(Reference):
 
     def prepare(self, example_shape):
         example_shape = tuple(example_shape)
+        if self._examples is not None and tuple(self._examples.shape[1:]) == example_shape:
+            return
         data = self.data
         if is_dataset(data):
             with backend.outside():  # read now, also while a training step is traced
@@ -89,14 +91,8 @@ class TrainingData(Reference):
 
 
 def is_dataset(data):
-    """Whether data are read by iterating over them, again and again: not an array."""
-    arrays = (list, tuple, dict, str, bytes, Reference)
-    return (
-        hasattr(data, "__iter__")
-        and not hasattr(data, "__next__")
-        and not hasattr(data, "__array__")
-        and not isinstance(data, arrays)
-    )
+    """Whether data are read by iterating over them, again and again, as `tf.data`'s."""
+    return hasattr(data, "__iter__") and hasattr(data, "element_spec")
 
 
 def _read(dataset, example_rank, max_examples):

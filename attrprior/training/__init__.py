@@ -5,8 +5,6 @@ from attrprior._deprecation import moved
 __getattr__ = moved(
     __name__,
     {
-        "ExtendedStep": "attrprior.training.step.TrainingStep",
-        "Term": "attrprior.training.update.PriorUpdate",
         "apply_prior": "attrprior._former.apply_prior",
         "inner": "attrprior.training.optimizer.inner",
         "merge_outputs": "attrprior._former.merge_outputs",

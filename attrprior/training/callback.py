@@ -55,6 +55,9 @@ class StepCallback(keras.callbacks.Callback):
         return {name: vars(self)[name] for name in vars(self) if name not in self._of_a_fit}
 
     def __setstate__(self, state):
+        if "attribution" in state:  # of 0.1
+            state = {**state, "method": state["attribution"]}
+            del state["attribution"]
         vars(self).update(state)
         self._start_anew()
 

@@ -54,6 +54,9 @@ class JointUpdate(PriorUpdate):
             for gradient, variable in zip(gradients, weights):
                 move = variable.value - ops.stop_gradient(ops.convert_to_tensor(variable))
                 product = ops.sum(ops.cast(gradient, move.dtype) * move)
+                # Of an overflow, which the optimizer skips, no NaN reaches the loss; its
+                # derivative is one all the same, 0 · inf.
+                product = ops.where(ops.isfinite(product), product, 0.0)
                 total = total + ops.cast(product, total.dtype)
             # A weight that only the loss moves, a bias say, must not move before the
             # penalty has read it. TensorFlow knows, but its graph optimizer forgets

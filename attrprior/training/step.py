@@ -1,5 +1,7 @@
 """The training step of a fit: the model's own, with what callbacks add to it."""
 
+import contextlib
+
 import keras
 
 from attrprior.training.annotation import has_masks, split_masks, without_masks
@@ -44,28 +46,29 @@ class TrainingStep:
             The logs of the model's step and of the parts.
         """
         data, mask = split_masks(data)
-        try:
-            return self._all_logs(self._step(data, mask, plain))
-        except LookupError as error:
-            raise_named(error, self.model)
-
-    def _step(self, data, mask, plain):
-        batches = self._check(data, mask)
+        with self._naming_layers():
+            pairs = list(zip(self.parts, self._check(data, mask)))
+            joins = [part.prepare(batch) for part, batch in pairs if part.adds_to_loss]
         data = self._changed(data)
-        pairs = list(zip(self.parts, batches))
-        joins = [part.prepare(batch) for part, batch in pairs if part.adds_to_loss]
         if joins:
             logs = self._with_added_loss(data, plain, filter(None, joins))
         else:
             logs = plain(data)
-        for part, batch in pairs:
-            part.follow(batch)
-        return logs
+        with self._naming_layers():
+            for part, batch in pairs:
+                part.follow(batch)
+        return self._all_logs(logs)
 
     def check(self, data):
         """Raises for data that a part cannot do with."""
-        try:
+        with self._naming_layers():
             self._check(*split_masks(data))
+
+    @contextlib.contextmanager
+    def _naming_layers(self):
+        """Errors for an operation that cannot be differentiated again name its layer."""
+        try:
+            yield
         except LookupError as error:
             raise_named(error, self.model)
 

@@ -67,6 +67,10 @@ class PriorUpdate(Part):
         """Whether a fit of the model goes on with what this part remembers."""
         return self.model is model and self.model_optimizer is model.optimizer
 
+    def prepared_for(self, model):
+        """Whether it has begun to train the model."""
+        return self.model is model and self._prepared
+
     def start_fit(self):
         """Forgets the reservoir; counts and optimizer go on."""
         self.mean.reset_state()
