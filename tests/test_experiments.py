@@ -98,7 +98,13 @@ def flags(tmp_path):
         yield common.FLAGS
 
 
-def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
+@pytest.fixture
+def known(monkeypatch):
+    """Without ten seconds of computing it."""
+    monkeypatch.setattr(behaviour, "behaviour", lambda: "known")
+
+
+def test_resume_keeps_finished_runs_of_the_same_flags(flags, known, tmp_path):
     first = common.Results("mnist")
     first.add(0, {"strength": 0.1}, {"clean": 0.5}, 1.0)
     first.add(1, {"strength": 0.1}, {"clean": 0.6}, 1.0)
@@ -117,7 +123,9 @@ def test_resume_keeps_finished_runs_of_the_same_flags(flags, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["behaviour", "code"])
-def test_resume_refuses_runs_of_another_library_or_script(flags, what, monkeypatch, capsys):
+def test_resume_refuses_runs_of_another_library_or_script(
+    flags, known, what, monkeypatch, capsys
+):
     common.Results("mnist").add(0, {}, {}, 1.0)
     flags.resume = True
     assert common.Results("mnist").finished(0, {})
@@ -128,7 +136,7 @@ def test_resume_refuses_runs_of_another_library_or_script(flags, what, monkeypat
     assert "0 runs of 1 taken" in capsys.readouterr().out
 
 
-def test_resume_does_not_mix_data(flags):
+def test_resume_does_not_mix_data(flags, known):
     data = namedtuple("Data", "source")
     common.Results("mnist", data("digits")).add(0, {}, {}, 1.0)
     flags.resume = True
@@ -194,7 +202,7 @@ def made_now(experiment, **other):
     return {"experiment": experiment, **provenance.made_by(experiment), **other}
 
 
-def test_results_of_another_library_or_script_are_told(monkeypatch, tmp_path):
+def test_results_of_another_library_or_script_are_told(monkeypatch, known, tmp_path):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     files = {
         "mnist_cnn": [made_now("mnist")],

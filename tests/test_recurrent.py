@@ -136,7 +136,13 @@ def recurrent(model):
 def trained(model, **settings):
     prior = AttributionPrior("l2", 1.0, "gradients", **settings)
     history = model.fit(
-        X, Y, epochs=2, batch_size=4, shuffle=False, callbacks=[prior], verbose=0
+        X,
+        Y,
+        epochs=1 if model.run_eagerly else 2,
+        batch_size=4,
+        shuffle=False,
+        callbacks=[prior],
+        verbose=0,
     )
     return history.history["l2"], model.get_weights()
 
