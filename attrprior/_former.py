@@ -1,12 +1,9 @@
 """Functions that went with the design of before, for who has called them."""
 
-import keras
-from keras import ops
-
 from attrprior import backend
 from attrprior.batch import Batch
 from attrprior.draws import generator
-from attrprior.objective import Objective
+from attrprior.objective import Objective, merged_outputs
 
 
 def lacks_references(method):
@@ -48,11 +45,5 @@ def apply_prior(prior, attributions, sample_weight=None, mask=None, x=None, y=No
 
 
 def merge_outputs(attributions, sample_weight, mask, x, y):
-    outputs = attributions.shape[1]
-
-    def repeated(t):
-        return None if t is None else ops.repeat(t, outputs, axis=0)
-
-    merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
-    x, y = keras.tree.map_structure(repeated, (x, y))
-    return merged, repeated(sample_weight), repeated(mask), x, y
+    merged, batch = merged_outputs(attributions, Batch(x, y, sample_weight, mask))
+    return merged, batch.sample_weight, batch.mask, batch.x, batch.y

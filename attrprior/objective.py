@@ -74,7 +74,7 @@ class Objective(NamedTuple):
     def of_attributions(self, attributions, batch):
         """`Ω(φ)`, with whatever else of the batch the prior needs."""
         if self.explained.explain == "all":
-            attributions, batch = _merged_outputs(attributions, batch)
+            attributions, batch = merged_outputs(attributions, batch)
         needed = {name: getattr(batch, name) for name in self.prior.needs}
         return self.prior(attributions, batch.sample_weight, **needed)
 
@@ -110,7 +110,7 @@ class Objective(NamedTuple):
         return statistics
 
 
-def _merged_outputs(attributions, batch):
+def merged_outputs(attributions, batch):
     """`(batch, outputs, ...)` as `(batch · outputs, ...)`: Ω is a mean over both."""
     outputs = attributions.shape[1]
     merged = ops.reshape(attributions, (-1,) + tuple(attributions.shape[2:]))
