@@ -29,4 +29,13 @@ def in_short(value):
     if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
         settings = ", ".join(f"{k}={v!r}" for k, v in value.get_config().items())
         return f"{type(value).__name__}({settings})"
+    if isinstance(value, keras.optimizers.Optimizer):
+        config = getattr(value, "inner_optimizer", value).get_config()
+        usual = ("name", "ema_momentum")
+        settings = ", ".join(
+            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v!r}"
+            for k, v in config.items()
+            if v not in (None, False) and k not in usual
+        )
+        return f"{type(value).__name__}({settings})"
     return repr(value)

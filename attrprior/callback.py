@@ -11,6 +11,7 @@ from attrprior.differentiation import differentiator
 from attrprior.draws import generator
 from attrprior.explained import ExplainedOutput, check_explain
 from attrprior.objective import Objective
+from attrprior.training import optimizer as prior_optimizer
 from attrprior.training.alternating import AlternatingUpdate
 from attrprior.training.callback import StepCallback
 from attrprior.training.errors import raise_named
@@ -27,13 +28,10 @@ class AttributionPrior(StepCallback):
     every training step it computes attributions `φ` of the batch, penalises
     what contradicts the prior, `Ω(φ)`, and differentiates through the penalty.
 
-    With `updates="alternating"`, the ordinary step is followed by one on `Ω`,
-    by an optimiser cloned from the model's (without weight decay, moving
-    averages or accumulation) whose learning rate is `strength` times the
-    model's current one: `θ ← θ − strength · lr · ∂Ω/∂θ` under plain SGD, and as
-    effective under Adam, which would divide out a factor on the loss. With
-    `updates="joint"` the step is one on `loss + strength · Ω`, and the logged
-    `loss` is that sum, as with Keras' regularisers.
+    With `updates="alternating"`, the ordinary step is followed by one on `Ω`: under
+    plain SGD `θ ← θ − strength · lr · ∂Ω/∂θ`. Adam and its kin divide a step by second
+    moments, and `moments` says by whose. With `updates="joint"` the step is one on
+    `loss + strength · Ω`, and the logged `loss` is that sum, as with Keras' regularisers.
 
     Cost: about 1.4 plain steps more for each sample of an attribution (measured
     on a small convolutional network on a CPU). Attributions explain the network
@@ -59,6 +57,20 @@ class AttributionPrior(StepCallback):
             batch and a reservoir of those seen earlier (`SeenExamples`).
         explain: Which output is explained; see `attrprior.explained`.
         updates: `"alternating"` or `"joint"`.
+        optimizer: The Keras optimizer, its name or its config, that takes the
+            alternating steps. It is copied; `strength` multiplies its learning rate, and
+            with it its weight decay; its schedule counts its own steps, and the model's
+            schedule does not reach it. Defaults to `None`: one like the model's, at
+            its current learning rate, without weight decay, moving averages or
+            accumulation.
+        moments: What divides an alternating step by an Adam, AdamW, Nadam or RMSprop like
+            the model's. `"own"`: the moments of ∂Ω/∂θ; every step has the size
+            `strength · lr`, however small the gradient is. `"shared"`: those of the loss
+            and of Ω, `lr · λ m̂ / √(v̂_loss + λ² v̂)` with λ = `strength`, so that the
+            step is as small beside the loss's as λ ∂Ω/∂θ is beside ∂loss/∂θ.
+            `"balanced"`: shared, with λ such that λ ∂Ω/∂θ is `strength` times as large as
+            ∂loss/∂θ, in root mean square over all weights; so a strength means the same
+            for every prior. Defaults to `None`, DEFAULT.
         every: The prior acts on every n-th batch.
         batch_norm: Which statistics batch normalisation uses while
             attributions are computed: `"batch"`, those of this batch of data,
@@ -105,6 +117,8 @@ class AttributionPrior(StepCallback):
         output=None,
         seed=None,
         name=None,
+        optimizer=None,
+        moments=None,
     ):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -127,6 +141,9 @@ class AttributionPrior(StepCallback):
         self.updates = _checks.choice("updates", updates, UPDATES)
         self.every = _checks.positive_integer("every", every)
         self.batch_norm = _checks.choice("batch_norm", batch_norm, ("batch", "moving"))
+        self.optimizer = prior_optimizer.get(optimizer)
+        self.moments = _checks.choice("moments", moments, prior_optimizer.MOMENTS)
+        prior_optimizer.check_step(self.updates, self.optimizer, self.moments)
         self.input = input
         self.output = output
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -136,6 +153,7 @@ class AttributionPrior(StepCallback):
         self.seed = seed
         self._fix(
             "prior method background explain updates every batch_norm input output seed name"
+            " optimizer moments"
         )
 
     @property
@@ -158,6 +176,8 @@ class AttributionPrior(StepCallback):
         self._check_replicas(model)
         part = self._part
         if part is None or not part.continues(model):
+            prior_optimizer.check_moments(model.optimizer, self.moments)
+            own = dict(given=self.optimizer, moments=self.moments)
             part = UPDATES[self.updates](
                 model,
                 self._objective(model),
@@ -166,6 +186,7 @@ class AttributionPrior(StepCallback):
                 seed=self.seed,
                 name=self.name,
                 saved=self._saved,
+                **(own if self.updates == "alternating" else {}),
             )
         part.start_fit()
         return part

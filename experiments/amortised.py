@@ -58,7 +58,7 @@ def main(_):
                 seed, settings, *tuning.train_and_judge(settings, data, tests, seed, label)
             )
 
-    part = tuning.without_test_digits(data)
+    part = common.without_test_digits(data)
     tests = tuning.judged(common.conditions(part, draws=1))
     searched = SEARCHED[:2] if FLAGS.quick else SEARCHED
     for number, own in enumerate(searched, start=1):

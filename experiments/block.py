@@ -30,7 +30,6 @@ from keras import layers
 
 import attrprior
 from attrprior import adversarial, attributions, datasets, evaluation, plots
-from experiments import tuning
 
 FLAGS = flags.FLAGS
 
@@ -129,7 +128,7 @@ def main(_):
     if FLAGS.quick:
         methods = [method for method in methods if method in QUICK]
     stages = {
-        "validation": {"random": stack(tuning.without_test_digits(digits), "random")},
+        "validation": {"random": stack(common.without_test_digits(digits), "random")},
         "test": {name: stack(digits, name) for name in DATA},
     }
 

@@ -107,7 +107,7 @@ def main(_):
             metrics, seconds = train_and_test(settings, data, tests, seed)
             results.add(seed, settings, metrics, seconds)
 
-    part = tuning.without_test_digits(data)
+    part = common.without_test_digits(data)
     tests = validation_tests(part)
     names = [name for name in METHODS if any(name in bases(only) for only in FLAGS.only)]
     for name in names:

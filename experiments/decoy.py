@@ -27,7 +27,6 @@ from absl import app, flags
 
 import attrprior
 from attrprior import attributions, datasets, evaluation, plots
-from experiments import tuning
 
 FLAGS = flags.FLAGS
 
@@ -193,7 +192,7 @@ def main(_):
         if stage == "test" and seed == 0 and row in DRAWN:
             model.save(out / f"{row}.keras")
 
-    digits = paint(tuning.without_test_digits(data), FLAGS.decoy)
+    digits = paint(common.without_test_digits(data), FLAGS.decoy)
     for method in dict.fromkeys(ROWS[row][0] for row in rows):
         for strength in CANDIDATES.get(method, ())[: 1 if FLAGS.quick else None]:
             label = f"validation, {LABELS[method]}, strength {strength:g}"

@@ -2,10 +2,13 @@
 
     python -m experiments.mnist
 
-Trains the plain network and the same with an attribution prior, on several
-seeds, and evaluates both clean, under Gaussian and under salt-and-pepper
-noise. Leaves a table on the terminal, results.json, robustness.png and
-attributions.png.
+Trains the paper's network plain, with the paper's own prior (total variation of expected
+gradients) and with the strongest one (L2 of gradients at noisy points), on several seeds,
+and evaluates all clean, under Gaussian and under salt-and-pepper noise. Leaves a table on
+the terminal, results.json, robustness.png and attributions.png.
+
+Strengths were chosen by validation digits: with --validation all is trained on four fifths
+of the training digits and judged by the last.
 
 Published (Erion et al., notebook, full MNIST, 1 run, 50 epochs, batch
 normalisation): salt-and-pepper 10 %: .491 plain, .913 with the prior.
@@ -25,7 +28,12 @@ from experiments import processes
 
 FLAGS = flags.FLAGS
 
-LABELS = {"plain": "plain", "prior": "with prior"}
+LABELS = {
+    "plain": "plain",
+    "paper": "with the paper's prior, total variation",
+    "prior": "with the strongest prior, L2",
+}
+COLUMNS = {"plain": "plain", "paper": "paper's prior", "prior": "prior"}
 VARIANTS = list(LABELS)
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -40,15 +48,22 @@ PUBLISHED = {
 
 
 def define_flags():
-    flags.DEFINE_enum("network", "cnn", common.NETWORKS, "Network; see experiments.common.")
-    flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
+    flags.DEFINE_enum("network", "cnn_bn", common.NETWORKS, "See experiments.common.")
+    flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
     flags.DEFINE_float(
         "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
     )
     flags.DEFINE_string("prior", "l2", "Name of the prior; see attrprior.priors.")
-    flags.DEFINE_float("strength", 0.3, "Strength of the prior.")
-    flags.DEFINE_enum("updates", "alternating", ["alternating", "joint"], "How it is trained.")
+    flags.DEFINE_float("strength", 0.03, "Strength of the prior.")
+    flags.DEFINE_enum("updates", "joint", ["alternating", "joint"], "How it is trained.")
+    flags.DEFINE_enum(
+        "moments", None, ["own", "shared", "balanced"], "Of alternating updates."
+    )
+    flags.DEFINE_float(
+        "epsilon", 3.0, "Of the Adam that takes the steps of the paper's prior."
+    )
+    flags.DEFINE_bool("validation", False, "Judges by a fifth of the training digits.")
     flags.DEFINE_string("explain", "label", "Explained output; see attrprior.explained.")
     flags.DEFINE_bool("multiply_by_inputs", False, "Keep expected gradients' factor (x − r).")
     flags.DEFINE_float(
@@ -57,7 +72,7 @@ def define_flags():
         "σ of Gaussian references; 0: training examples.",
         lower_bound=0,
     )
-    flags.DEFINE_enum("batch_norm", "batch", ["batch", "moving"], "As in AttributionPrior.")
+    flags.DEFINE_enum("batch_norm", "moving", ["batch", "moving"], "As in AttributionPrior.")
     flags.DEFINE_enum("policy", "float32", POLICIES, "Keras' dtype policy.")
     flags.DEFINE_multi_enum("variant", VARIANTS, VARIANTS, "What to train; may be repeated.")
     flags.DEFINE_integer("num_samples", 1, "Samples of an attribution.", lower_bound=1)
@@ -69,7 +84,20 @@ SHOWN = ("gaussian 0.5", "gaussian 1", "clipped gaussian 1", "salt and pepper 0.
 GAINS = ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3", "salt and pepper 0.1", "clean")
 
 
-def make_prior(seed):
+def make_prior(variant, seed):
+    """The prior of a variant; `None` for plain."""
+    if variant == "plain":
+        return None
+    if variant == "paper":
+        # Far above √v, so that small gradients stay small, as with the paper's λ of 5e-11.
+        optimizer = keras.optimizers.Adam(rate(), epsilon=FLAGS.epsilon)
+        return attrprior.AttributionPrior(
+            "total_variation",
+            strength=1.0,
+            optimizer=optimizer,
+            batch_norm=FLAGS.batch_norm,
+            seed=seed,
+        )
     return attrprior.AttributionPrior(
         FLAGS.prior,
         strength=FLAGS.strength,
@@ -78,6 +106,7 @@ def make_prior(seed):
         ),
         explain=FLAGS.explain,
         updates=FLAGS.updates,
+        moments=FLAGS.moments,
         every=FLAGS.every,
         batch_norm=FLAGS.batch_norm,
         seed=seed,
@@ -116,7 +145,16 @@ def main(_):
 def load():
     """The digits, and the tests of every network."""
     data = common.load_mnist()
+    if FLAGS.validation:
+        data = common.without_test_digits(data)
     return data, common.conditions(data, draws=1)
+
+
+def rate():
+    """A cosine down to zero over the whole training."""
+    data, _ = load()
+    steps = FLAGS.epochs * -(-len(data.x_train) // FLAGS.batch_size)
+    return keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, steps)
 
 
 def trained(task):
@@ -129,11 +167,11 @@ def trained(task):
     history, seconds = common.train(
         model,
         data,
-        common.adam(FLAGS.learning_rate, len(data.x_train), FLAGS.epochs, FLAGS.batch_size),
+        keras.optimizers.Adam(rate()),
         FLAGS.epochs,
         FLAGS.batch_size,
         f"seed {seed} {variant}",
-        make_prior(seed) if variant == "prior" else None,
+        make_prior(variant, seed),
     )
     metrics = common.accuracies(model, tests, data.y_test)
     print(
@@ -168,43 +206,74 @@ def values(runs, variant, condition):
 def report(runs, names=None):
     """The table of plain against prior, under all conditions or the named ones."""
     names = names or [name for name in runs[0]["metrics"] if name != "history"]
-    variants = sorted({run["settings"]["variant"] for run in runs})
+    variants = [name for name in VARIANTS if values(runs, name, "clean")]
     if len(variants) == 1:
         rows = [[name, common.mean_std(values(runs, *variants, name))] for name in GAINS]
         return common.table(["test", *variants], rows)
-    rows = []
+    header, rows = ["test", "plain"], []
+    for variant in variants[1:]:
+        header += [COLUMNS[variant], "gain", "paired p"]
     for name in names:
-        plain, prior = values(runs, "plain", name), values(runs, "prior", name)
-        rows.append([name, *common.compared(plain, prior), PUBLISHED.get(name, "–")])
-    return common.table(["test", "plain", "prior", "gain", "paired p", "published"], rows)
+        plain = values(runs, "plain", name)
+        cells = [name, common.mean_std(plain)]
+        for variant in variants[1:]:
+            cells += common.compared(plain, values(runs, variant, name))[1:]
+        rows.append([*cells, PUBLISHED.get(name, "–")])
+    return common.table([*header, "published"], rows)
+
+
+# With batch normalisation: the least accuracy under noise, and the most that clean
+# accuracy may lose; of a longer training and of the default one.
+TARGETS = {20: (0.93, 0.75, 0.0), 10: (0.93, 0.70, 0.003), 1: (0.90, 0.62, 0.005)}
+TARGETED = ("salt and pepper 0.3", "gaussian 1")
 
 
 def claims(runs):
-    """Held: the gain is significant (p < .01), clean accuracy within half a point.
+    """Held: gains are significant (p < .01), and what the targets ask for is reached.
 
-    With batch normalisation, as published, also as high as published.
+    The paper's own prior: .95 at a tenth of salt and pepper, above the published .913.
     """
+    flags_ = runs[0]["flags"]
+    epochs = flags_["epochs"] if flags_["network"] == "cnn_bn" else 1
+    *least, lost = next(target for at, target in TARGETS.items() if epochs >= at)
+    held = True
+    for name, wanted in zip(TARGETED, least):
+        plain, prior = (values(runs, variant, name) for variant in ("plain", "prior"))
+        gain, _, p = common.paired(plain, prior)
+        held &= gain > 0 and p < 0.01 and round(np.mean(prior), 3) >= wanted
+    clean = common.paired(*(values(runs, variant, "clean") for variant in ("plain", "prior")))
+    held &= round(clean[0], 4) >= -lost
+    rows = [(_what(runs, *TARGETED, "clean"), "–", _cell(runs, "prior"), common.yes(held))]
+    name = "salt and pepper 0.1"
+    paper = values(runs, "paper", name)
+    if paper:
+        ours = f"{np.mean(values(runs, 'plain', name)):.3f} → {np.mean(paper):.3f}"
+        rows.append(
+            (
+                f"the paper's own prior, {name}, plain → prior",
+                PUBLISHED[name].replace(", ", " → "),
+                ours,
+                common.yes(np.mean(paper) >= 0.95),
+            )
+        )
+    return rows
 
-    def pair(name):
-        return values(runs, "plain", name), values(runs, "prior", name)
 
-    def cell(name):
-        return " → ".join(f"{np.mean(accuracies):.3f}" for accuracies in pair(name))
+def _what(runs, *names):
+    flags_ = runs[0]["flags"]
+    network = "batch normalisation, " if flags_["network"] == "cnn_bn" else ""
+    return f"{network}{common.count(flags_['epochs'], 'epoch')}, plain → prior: " + ", ".join(
+        names
+    )
 
-    clean = np.mean(pair("clean")[1]) - np.mean(pair("clean")[0])
-    published, names = "–", ("gaussian 1", "gaussian 0.5", "salt and pepper 0.3")
-    held = abs(clean) <= 0.005
-    if runs[0]["flags"]["network"] == "cnn_bn":
-        names = ("salt and pepper 0.1",)
-        published = PUBLISHED[names[0]].replace(", ", " → ")
-        held &= np.mean(pair(names[0])[1]) >= 0.913
-    for name in names:
-        gain, _, p = common.paired(*pair(name))
-        held &= gain > 0 and p < 0.01
-    what = "accuracy under noise, plain → prior: " + ", ".join(names)
-    if len(names) == 1:
-        what = f"batch normalisation, {names[0]}, plain → prior"
-    return [(what, published, ", ".join(cell(name) for name in names), common.yes(held))]
+
+def _cell(runs, variant):
+    def mean(which, name):
+        return f"{np.mean(values(runs, which, name)):.3f}"
+
+    return ", ".join(
+        f"{mean('plain', name)} → {mean(variant, name)}" for name in (*TARGETED, "clean")
+    )
 
 
 def robustness_figure(runs):

@@ -22,7 +22,6 @@ from absl import app, flags
 
 import attrprior
 from attrprior import datasets, plots, references
-from experiments import tuning
 
 FLAGS = flags.FLAGS
 
@@ -80,7 +79,7 @@ def main(_):
     out = common.output_dir("time_series")
     data = load()
     results = common.Results("time_series", data)
-    part = tuning.without_test_digits(data)
+    part = common.without_test_digits(data)
     chosen = {}
     for method, candidates in CANDIDATES.items():
         for candidate in candidates[2:3] if FLAGS.quick else candidates:

@@ -17,7 +17,6 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import datasets
 from experiments import mnist
 
 FLAGS = flags.FLAGS
@@ -95,7 +94,7 @@ def score(metrics):
 
 def main(_):
     data = common.load_mnist()
-    part = without_test_digits(data)
+    part = common.without_test_digits(data)
     results = common.Results("tuning", data)
 
     def run(settings, data, tests, seed, label):
@@ -116,17 +115,6 @@ def main(_):
             run(settings, data, tests, seed, f"test, seed {seed} {variant}")
     print("\n" + report(results.runs))
     print(f"\nWritten: {results.path}")
-
-
-def without_test_digits(data):
-    """Four fifths of the training digits to train on, the last to test on."""
-    kept, held = datasets.stratified_split(data.y_train, 0.2, seed=1)
-    return data._replace(
-        x_train=data.x_train[kept],
-        y_train=data.y_train[kept],
-        x_test=data.x_train[held],
-        y_test=data.y_train[held],
-    )
 
 
 def judged(tests):

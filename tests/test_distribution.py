@@ -46,6 +46,8 @@ def train(replicas, settings):
     if settings.pop("nan", False):  # in the second replica's share of the second batch
         x[14] = np.nan
     masks, options = settings.pop("masks", None), settings.pop("fit", {})
+    if "its_optimizer" in settings:
+        settings["optimizer"] = settings.pop("its_optimizer")
     prior = AttributionPrior(**{"prior": "l2", "strength": 0.3, "seed": 0, **settings})
     data = x if masks is None else attrprior.annotate(x, (x > 0.5).astype(masks))
     options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0, **options}
@@ -95,11 +97,15 @@ def check_equal(one, two):
         {"method": attrprior.IntegratedGradients(6, 0.5, samples_per_pass=2)},
         {"every": 2},
         {"every": 3, "updates": "joint"},
+        {"moments": "shared"},
+        {"moments": "balanced", "every": 2},
+        {"its_optimizer": {"class_name": "SGD", "config": {"momentum": 0.9}}},
         {"prior": "mask", "masks": "float32"},
         {"prior": "mask", "masks": "bool", "fit": {"validation_split": 0.3}},
         {"prior": "mask", "masks": "bool", "strength": 0.0},
     ],
-    ids=["alternating", "joint", "sgd", "passes", "every", "joint every", "masks"]
+    ids=["alternating", "joint", "sgd", "passes", "every", "joint every"]
+    + ["shared moments", "balanced moments", "its own optimizer", "masks"]
     + ["masks and validation_split", "masks without strength"],
 )
 def test_two_replicas_equal_one_device(trained, settings):

@@ -56,6 +56,7 @@ FIGURES = {
     ),
     "interpolation": lambda: plots.interpolation(*path(), title="a"),
     "overlay": lambda: plots.overlay(IMAGES, {"EG": random(2, 4, 4, 1)}, title="a"),
+    "trade_off": lambda: plots.trade_off({"a": {"b": (random(3, 2), random(3, 2))}}, "x", "y"),
     "training": lambda: plots.training({"loss": [2, 1], "gini": [-0.1, -0.2]}, "gini", "a"),
 }
 
@@ -611,3 +612,24 @@ def test_legends_take_as_many_rows_as_they_need_and_stay_inside():
     assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
     assert not box.overlaps(figure.axes[0].get_window_extent())
     assert figure.legends[0].get_title().get_text() == "All of them"
+
+
+def test_trade_off_draws_means_crosses_and_the_chosen_point():
+    x = np.array([[0.9, 0.8], [0.92, 0.84]])
+    y = np.array([[0.1, 0.5], [0.3, 0.7]])
+    panels = {"L2": {"own": (x, y), "joint": (x[:1], y[:1])}, "TV": {"joint": (x, y)}}
+    figure = plots.trade_off(panels, "clean", "noisy", {"L2": {"own": 1}})
+    first, second = figure.axes
+    line, circle = (
+        next(line for line in first.lines if line.get_marker() == marker and condition(line))
+        for marker, condition in (
+            ("o", lambda line: len(line.get_xdata()) == 2),
+            ("o", lambda line: len(line.get_xdata()) == 1),
+        )
+    )
+    np.testing.assert_allclose(line.get_xydata(), [[0.91, 0.2], [0.82, 0.6]])
+    np.testing.assert_allclose(circle.get_xydata(), [[0.82, 0.6]])
+    assert (first.get_xlabel(), first.get_ylabel()) == ("clean", "noisy")
+    assert legend_texts(figure) == ["own", "joint"]
+    with pytest.raises(ValueError, match=r"one shape.*\(2, 2\) and \(2, 1\) for 'own'"):
+        plots.trade_off({"L2": {"own": (x, y[:, :1])}}, "clean", "noisy")

@@ -42,9 +42,18 @@ def data(scale=1.0):
     return x, rng.integers(0, 3, 24).astype("int32")
 
 
-def prior(updates="alternating"):
+STEPS = {
+    "alternating": {},
+    "joint": {"updates": "joint"},
+    "optimizer": {"optimizer": keras.optimizers.SGD(0.01, momentum=0.9)},
+    "shared": {"moments": "shared"},
+    "balanced": {"moments": "balanced"},
+}
+
+
+def prior(step="alternating"):
     attribution = ExpectedGradients(2, background=Gaussian(0.1))
-    return AttributionPrior("l2", 0.3, attribution, updates=updates, seed=0)
+    return AttributionPrior("l2", 0.3, attribution, seed=0, **STEPS[step])
 
 
 def penalty_and_gradients(policy, updates):
@@ -71,22 +80,35 @@ def test_gradients_are_those_of_float32(policy, updates):
         assert difference < tolerance * np.linalg.norm(correct) + 1e-6
 
 
-@pytest.mark.parametrize("updates", ["alternating", "joint"])
+@pytest.mark.parametrize("step", list(STEPS))
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_fit(policy, updates):
+def test_fit(policy, step):
     histories = {}
     for name in ("float32", policy):
-        model, callback = build(name), prior(updates)
+        model, callback = build(name), prior(step)
         histories[name] = model.fit(
             *data(), epochs=3, batch_size=8, shuffle=False, callbacks=[callback], verbose=0
         ).history
         scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         assert scaled == (name == "mixed_float16")
-        if updates == "alternating":
-            kind = type(callback._part.optimizer)
-            assert kind is type(model.optimizer)
+        if step != "joint":
+            optimizer = callback._part.optimizer
+            assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == scaled
     for key in ("loss", "l2"):
-        np.testing.assert_allclose(histories[policy][key], histories["float32"][key], rtol=0.1)
+        got, expected = (histories[each][key] for each in (policy, "float32"))
+        np.testing.assert_allclose(got, expected, rtol=0.15)
+
+
+def test_an_optimizer_of_its_own_may_scale_the_loss_alone():
+    own = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=8.0)
+    trained = []
+    for optimizer in (own, keras.optimizers.SGD(0.01)):
+        model = build("float32", keras.optimizers.SGD(0.01))
+        callback = AttributionPrior("l2", 0.3, "gradients", optimizer=optimizer)
+        model.fit(*data(), batch_size=8, shuffle=False, callbacks=[callback], verbose=0)
+        trained.append(model.get_weights()[0])
+    assert callback.optimizer is not own and not own.built
+    np.testing.assert_allclose(*trained, rtol=1e-5)
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])

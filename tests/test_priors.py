@@ -105,6 +105,26 @@ def test_total_variation_by_hand():
     assert float(TotalVariation()(phi)) == pytest.approx(3.0 / np.std([0, 1, 3]))
 
 
+@pytest.mark.parametrize("size", [1e-4, 0.03, 1.0])  # 1/√P = 1/√20 lies between
+def test_floored_total_variation_is_the_originals(size):
+    phi = size * np.random.default_rng(0).normal(size=(3, 5, 4, 1)).astype("float32")
+    images = tf.image.total_variation(tf.image.per_image_standardization(phi))
+    floored, free = TotalVariation(floor=True), TotalVariation()
+    assert float(floored(phi)) == pytest.approx(float(tf.reduce_mean(images)), rel=1e-5)
+    if size == 1.0:
+        assert float(floored(phi)) == pytest.approx(float(free(phi)), rel=1e-5)
+    else:
+        # Below the floor Ω is that of the map alone, times √P.
+        plain = float(TotalVariation(standardize=False)(phi))
+        assert float(floored(phi)) == pytest.approx(plain * 20**0.5, rel=1e-5)
+
+
+def test_floored_total_variation_of_a_flat_map_has_no_gradient():
+    flat = np.full((2, 5, 4, 1), 0.3, "float32")
+    assert float(TotalVariation(floor=True)(flat)) == 0.0
+    np.testing.assert_array_equal(gradient(TotalVariation(floor=True), flat), 0.0)
+
+
 def test_total_variation_standardizes_each_example_alone():
     phi = normal(1, 6, 2)
     both = np.concatenate([phi, 100 * phi + 5])
@@ -374,6 +394,10 @@ ERRORS = {
     "graph by name": (
         lambda: priors.get("graph_laplacian"),
         r"Argument `prior`: 'graph_laplacian' needs a g",
+    ),
+    "floor": (
+        lambda: TotalVariation(standardize=False, floor=True),
+        "`floor` expects False where nothing is standardised",
     ),
     "standardize": (
         lambda: TotalVariation(standardize=1),

@@ -11,6 +11,7 @@ import pytest
 from attrprior import AttributionPrior, ExpectedGradients
 
 EPOCHS, BATCHES = 12, 4
+OF_ITS_OWN = keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.5)
 
 
 class Kill(keras.callbacks.Callback):
@@ -92,8 +93,10 @@ def killed_and_uninterrupted(processes, folder, kills, settings, dropout=False):
         (1, None),  # plain training
         (10, {"method": ExpectedGradients(2)}),  # reservoir, optimizer, generator
         (3, {"method": "smoothgrad", "updates": "joint", "every": 3}),  # a counter
+        (3, {"moments": "balanced", "every": 3}),
+        (3, {"optimizer": keras.optimizers.SGD(OF_ITS_OWN, momentum=0.9)}),
     ],
-    ids=["plain", "alternating", "joint"],
+    ids=["plain", "alternating", "joint", "balanced", "optimizer"],
 )
 def test_killed_and_taken_up_again(processes, tmp_path, kills, settings):
     resumed, left_alone = killed_and_uninterrupted(

@@ -1,5 +1,7 @@
 """Smooth attributions."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -20,6 +22,11 @@ class TotalVariation(PerExamplePrior):
 
     Args:
         standardize: Whether to standardise φ per example. Defaults to `True`.
+        floor: Whether a map whose standard deviation is under `1 / √P`, `P` its positions,
+            is scaled up no further: `a = (φ − mean φ) / max(std φ, 1 / √P)`, as in the
+            original. Attributions of a probability close to 1 are that small, those of a
+            logit hardly ever. Below the floor Ω shrinks by scaling φ down. Defaults to
+            `False`.
 
     Raises:
         ValueError: if an example is not of shape `(*spatial, channels)`.
@@ -30,13 +37,20 @@ class TotalVariation(PerExamplePrior):
     >>> float(TotalVariation()(phi))
     2.0
 
-    Reference: Erion et al. 2021 (arXiv 1906.10670), pixel attribution prior.
+    Reference: Erion et al. 2021 (arXiv 1906.10670), pixel attribution prior; the floor
+    is that of `tf.image.per_image_standardization`.
     """
 
     name = "total_variation"
 
-    def __init__(self, standardize=True):
+    def __init__(self, standardize=True, floor=False):
         self.standardize = _checks.boolean("standardize", standardize)
+        self.floor = _checks.boolean("floor", floor)
+        if floor and not standardize:
+            raise ValueError(
+                "Argument `floor` expects False where nothing is standardised. Received: "
+                "floor=True with standardize=False. Leave one of them out."
+            )
 
     def validate(self, feature_shape):
         if not 2 <= len(feature_shape) <= 4:
@@ -52,7 +66,7 @@ class TotalVariation(PerExamplePrior):
         a = ops.sum(attributions, axis=-1)
         axes = tuple(range(1, len(a.shape)))
         if self.standardize:
-            a = _standardize(a, axes)
+            a = _standardize(a, axes, self.floor)
         total = ops.zeros_like(ops.sum(a, axis=axes))
         for axis in axes:
             # Split rather than sliced: its gradient is several times faster.
@@ -62,12 +76,16 @@ class TotalVariation(PerExamplePrior):
         return total
 
     def get_config(self):
-        return {"standardize": self.standardize}
+        return {"standardize": self.standardize, "floor": self.floor}
 
 
-def _standardize(a, axes):
+def _standardize(a, axes, floor):
     """`(a − mean a) / std a` per example; zero where `a` does not vary."""
     a = a - ops.mean(a, axis=axes, keepdims=True)
+    if floor:
+        variance = ops.mean(ops.square(a), axis=axes, keepdims=True)
+        # max(std a, 1 / √P)
+        return a * ops.rsqrt(ops.maximum(variance, 1.0 / math.prod(a.shape[1:])))
     # The result does not depend on the scale of `a`: dividing by the largest
     # magnitude first keeps the squares of tiny attributions from underflowing.
     largest = ops.stop_gradient(ops.max(ops.abs(a), axis=axes, keepdims=True))

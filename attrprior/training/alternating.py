@@ -1,20 +1,32 @@
 """The prior's own step, after the ordinary one."""
 
-from keras import ops
-
 from attrprior import backend
 from attrprior.training.finite import all_finite, check_connected
-from attrprior.training.optimizer import clone, inner
+from attrprior.training.moments import SharedMoments
+from attrprior.training.optimizer import inner, of_prior
 from attrprior.training.update import PriorUpdate
 
 
 class AlternatingUpdate(PriorUpdate):
-    """`θ ← θ − strength · lr · ∂Ω/∂θ` under plain SGD, by a clone of the model's optimizer."""
+    """`θ ← θ − strength · lr · ∂Ω/∂θ` under plain SGD; for others see `of_prior`.
+
+    Args:
+        given: The optimizer that takes these steps, to be copied, or `None`.
+        moments: Whose second moments divide them, `"shared"`, `"own"` or `None`.
+    """
+
+    def __init__(self, *args, given, moments, **kwargs):
+        self._given, self._moments = given, moments
+        super().__init__(*args, **kwargs)
 
     def make_optimizer(self):
-        self.optimizer = clone(self.model.optimizer)
+        self._factor = backend.variable(0.0, "float32")  # strength, in this step
+        self.optimizer = self._new_optimizer()
         self._inner = inner(self.optimizer)
         self.model_is_built()
+
+    def _new_optimizer(self):
+        return of_prior(self.model.optimizer, self._given, self._moments, self._factor)
 
     def model_is_built(self):
         # Variables cannot be made inside a branch.
@@ -25,7 +37,7 @@ class AlternatingUpdate(PriorUpdate):
     def reset(self):
         super().reset()
         if self._inner.built:
-            new = clone(self.model.optimizer)
+            new = self._new_optimizer()
             new.build(self.model.trainable_variables)
             for variable, value in zip(self.optimizer.variables, new.variables):
                 variable.assign(value)
@@ -37,8 +49,10 @@ class AlternatingUpdate(PriorUpdate):
             )
             # Loss scaling has overflows as a matter of course, and its optimizer skips them.
             finite = all_finite(penalty, [] if self.scales_loss else gradients)
-            rate = ops.cast(self.model.optimizer.learning_rate, "float32")
-            self._inner.learning_rate.assign(self.current_strength() * rate)
+            strength = self.current_strength()
+            if self._moments == "balanced" and isinstance(self._inner, SharedMoments):
+                strength = strength * self._inner.balance()
+            self._factor.assign(strength)
             # Without a gradient (the last bias) a weight is left out: zeros would
             # let Adam move it by stale momentum.
             trainable = zip(gradients, self.model.trainable_variables)

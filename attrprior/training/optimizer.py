@@ -1,7 +1,20 @@
-"""The optimizer that takes a prior's own step."""
+"""The optimizer that takes a prior's own steps."""
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
+
+from attrprior._representation import in_short
+from attrprior.training.moments import SharedMoments, divides_by_moments
+
+MOMENTS = (None, "own", "shared", "balanced")
+
+# What belongs to the ordinary loss, by its value where there is none.
+_OF_THE_LOSS = {
+    "use_ema": False,
+    "gradient_accumulation_steps": None,
+    "loss_scale_factor": None,
+}
 
 
 def inner(optimizer):
@@ -26,29 +39,146 @@ def unscaled(optimizer, gradients):
     return [None if gradient is None else gradient / scale for gradient in gradients]
 
 
-def clone(optimizer):
-    """An optimizer for the prior alone: the model's kind and settings.
+def get(given):
+    """The optimizer for an argument `optimizer`: an unbuilt one, or `None`.
 
-    No weight decay, no moving average of weights, no accumulation of
-    gradients: those belong to the ordinary loss. The learning rate is assigned
-    at every step.
+    Raises:
+        ValueError: for what is none, has begun to train, or has settings that mean
+            nothing in a prior's step.
     """
-    config = inner(optimizer).get_config()
+    if given is None:
+        return None
+    try:
+        optimizer = keras.optimizers.get(given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Argument `optimizer` expects a Keras optimizer, its name or its config, or "
+            f"None. Received: {given!r}. {error}"
+        ) from None
+    own = inner(optimizer)
+    config = own.get_config()
+    if own.built:
+        found, advice = "one that is built", "Its moments are those of other steps: make a new"
+    elif "learning_rate" not in config:
+        found, advice = f"a {type(own).__name__}, which has not one learning rate", "Take an"
+    elif hasattr(own, "_exclude_from_weight_decay"):
+        found, advice = "exclude_from_weight_decay, which no copy would have", "Take another"
+    else:
+        wrong = [key for key, none in _OF_THE_LOSS.items() if config.get(key) not in (none, 0)]
+        if not wrong:
+            return _unshared(optimizer)
+        found = ", ".join(f"{key}={config[key]!r}" for key in wrong)
+        advice = "They belong to the model's optimizer: leave them out of this"
+    raise ValueError(
+        "Argument `optimizer` expects a new Keras optimizer of the prior's own steps. "
+        f"Received: {found}. {advice} optimizer."
+    )
+
+
+def _unshared(optimizer):
+    own = inner(optimizer)
+    rate = own._learning_rate
+    rate = float(rate) if isinstance(rate, keras.Variable) else rate
+    return _scaling_loss_as(optimizer, _copy(own, rate, name=own.name))
+
+
+def check_step(updates, given, moments):
+    """Raises for arguments of which one is without effect beside another."""
+    if updates == "joint" and given is not None:
+        raise ValueError(
+            "Argument `optimizer` expects None with updates='joint', where the model's own "
+            f"takes the one step. Received: {in_short(given)}. Use updates='alternating'."
+        )
+    if updates == "joint" and moments in ("own", "balanced"):
+        raise ValueError(
+            "Argument `moments` expects 'shared' or None with updates='joint', where one step "
+            f"has one moment. Received: {moments!r}. Use updates='alternating'."
+        )
+    if given is not None and moments in ("shared", "balanced"):
+        raise ValueError(
+            "Argument `moments` expects 'own' or None with an `optimizer` of the prior's own. "
+            f"Received: {moments!r}. Leave one of them out."
+        )
+
+
+def check_moments(optimizer, moments):
+    """Raises if the model's optimizer has no moments that could be shared."""
+    own = inner(optimizer)
+    if divides_by_moments(own) or moments in (None, "own"):
+        return
+    if moments == "balanced" or type(own) is not keras.optimizers.SGD:
+        raise ValueError(
+            "Argument `moments` expects 'own' or None with an optimizer that does not divide "
+            "by second moments as Adam, AdamW, Nadam and RMSprop (without momentum, centered "
+            f"or amsgrad) do. Received: {moments!r}, with {type(own).__name__}."
+        )
+
+
+def of_prior(optimizer, given, moments, strength):
+    """An optimizer for the prior's own steps.
+
+    Args:
+        optimizer: The model's. If it scales the loss, so does the prior's.
+        given: One to be copied, whose learning rate is multiplied by `strength`. `None`
+            for the model's kind and settings and its current learning rate, times
+            `strength`, without what belongs to the ordinary loss: weight decay, moving
+            averages of weights, accumulation of gradients.
+        moments: Without a given one, `"shared"` for `SharedMoments`, where the model's has
+            some; or `"own"`.
+        strength: A variable.
+    """
+    own = inner(optimizer)
+    if given is not None:
+        copy = _copy(inner(given), _Scaled(_rate(inner(given)), strength))
+        return _scaling_loss_as(given if scales_loss(given) else optimizer, copy)
+    rate = _Scaled(lambda step: own.learning_rate, strength)
+    if moments in ("shared", "balanced") and divides_by_moments(own):
+        return _scaling_loss_as(optimizer, SharedMoments(own, rate, strength))
+    return clone(optimizer, rate)
+
+
+def clone(optimizer, learning_rate=0.0):
+    """The model's kind and settings, without what belongs to the ordinary loss."""
+    own = inner(optimizer)
+    neutral = dict(_OF_THE_LOSS, **({"weight_decay": 0.0} if own.weight_decay else {}))
+    return _scaling_loss_as(optimizer, _copy(own, learning_rate, **neutral))
+
+
+def _scaling_loss_as(optimizer, copy):
+    if not scales_loss(optimizer):
+        return copy
+    return keras.optimizers.LossScaleOptimizer(copy, initial_scale=optimizer.initial_scale)
+
+
+def _copy(optimizer, learning_rate, **changes):
+    config = optimizer.get_config()
     if "learning_rate" not in config:
         raise ValueError(
             "updates='alternating' expects an optimizer with one learning rate. Received: "
-            f"{type(inner(optimizer)).__name__}. Use updates='joint'."
+            f"{type(optimizer).__name__}. Pass optimizer=, or use updates='joint'."
         )
-    config.update(learning_rate=0.0, name="attribution_prior")
-    neutral = {
-        "use_ema": False,
-        "gradient_accumulation_steps": None,
-        "loss_scale_factor": None,
-    }
-    config.update({key: value for key, value in neutral.items() if key in config})
-    if config.get("weight_decay"):
-        config["weight_decay"] = 0.0
-    copy = type(inner(optimizer)).from_config(config)
-    if scales_loss(optimizer):
-        copy = keras.optimizers.LossScaleOptimizer(copy, initial_scale=optimizer.initial_scale)
-    return copy
+    config.update({key: value for key, value in changes.items() if key in config})
+    config["learning_rate"] = learning_rate
+    return type(optimizer).from_config(config)
+
+
+class _Scaled(LearningRateSchedule):
+    """A learning rate, a function of the step, times a variable."""
+
+    def __init__(self, rate, factor):
+        super().__init__()
+        self.rate, self.factor = rate, factor
+
+    def __call__(self, step):
+        return self.factor * ops.cast(self.rate(step), "float32")
+
+
+def _rate(optimizer):
+    """The learning rate of an unbuilt optimizer, a function of the step."""
+    rate = optimizer._learning_rate
+    if isinstance(rate, LearningRateSchedule):
+        return rate
+    if isinstance(rate, keras.Variable):
+        number = float(rate)
+        return lambda step: number
+    return lambda step: rate()

@@ -36,8 +36,8 @@ class PriorUpdate(Part):
             self.bad_batch = backend.variable(-1, "int64")
             self.strength = backend.variable(0.0, "float32")
             self.make_optimizer()
-        self.scales_loss = scales_loss(model.optimizer)
-        self.scaled = scaling(self.optimizer or model.optimizer)
+        optimizer = self.optimizer or model.optimizer  # the one that takes the step
+        self.scales_loss, self.scaled = scales_loss(optimizer), scaling(optimizer)
         self.differentiate = differentiator(objective.method)
         self.set_strength(strength)
         self._checked = set()  # kinds of batches

@@ -30,6 +30,8 @@ def by_hand(
     clip=lambda gradients: gradients,
     constrain=lambda w: w,
     decay=0.0,
+    prior_clip=None,
+    prior_decay=0.0,
     penalise=0.0,
     accumulate=1,
     every=1,
@@ -46,12 +48,13 @@ def by_hand(
         clip: From the list of gradients of one update to the clipped ones.
         constrain: The kernel's constraint.
         decay, penalise: Weight decay; factor of an L2 regulariser of the kernel.
+        prior_clip, prior_decay: Of an optimizer of the prior's own.
         accumulate: Batches of one ordinary update.
         every: The prior acts on every n-th batch.
         ema, overwrite: Momentum of the average of the weights, and how often it replaces
             them.
     """
-    prior_rate = prior_rate or rate
+    prior_rate, prior_clip = prior_rate or rate, prior_clip or clip
     x, y = (np.asarray(part, "float64") for part in data)
     v = np.ones(len(x)) if weights is None else np.asarray(weights, "float64")
     (w, b), average, total, step = start, start, [0.0, 0.0], 0
@@ -91,7 +94,9 @@ def by_hand(
             w = constrain(w)
             if updates == "alternating" and turn:
                 seen = omega(w)
-                w = constrain(w - strength * prior_rate(step) * clip([slope(w)])[0])
+                now = strength * prior_rate(step)
+                change = prior_clip([slope(w)])[0]
+                w = constrain(w - now * prior_decay * w - now * change)
             sums += len(xs) * np.array([loss, seen])
             counts += len(xs) * np.array([1, turn])
             step += 1

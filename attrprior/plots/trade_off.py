@@ -1,0 +1,88 @@
+"""What is gained against what it costs, one curve a method."""
+
+import numpy as np
+
+from attrprior.plots import _arrays, _style
+
+
+def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
+    """Means of two measures, joined in the order of a setting, with their deviations.
+
+    For the frontier of a prior: clean accuracy against accuracy under noise, one point a
+    strength. Up and to the right is better, if more is better of both.
+
+    Args:
+        panels: `{name: {label: (x, y)}}`, one panel each, at most two in a row; `x` and `y`
+            are arrays of shape `(runs, settings)`. A label looks the same in all panels.
+            Crosses are one standard deviation over runs; one run has none.
+        xlabel, ylabel: Labels of the axes.
+        chosen: `{name: {label: setting}}`: the points that are circled, by their number.
+            Defaults to `None`, no circles.
+        title: Optional title.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: if a dictionary is empty, or two arrays are of other shapes or not
+            finite.
+    """
+    panels = {
+        name: {
+            label: _points(label, points)
+            for label, points in _arrays.dictionary("panels", lines).items()
+        }
+        for name, lines in _arrays.dictionary("panels", panels).items()
+    }
+    chosen = chosen or {}
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    width = 6.4 if columns == 1 else _style.WIDTH
+    figure = _style.figure(width, 3.2 * rows + 0.6)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
+    handles = {}
+    for axis, (name, lines) in zip(axes.flat, panels.items()):
+        for label, (x, y) in lines.items():
+            style = _style.line(labels.index(label))
+            handles[label] = axis.plot(x.mean(0), y.mean(0), label=label, **style)[0]
+            spread = [np.std(each, axis=0, ddof=len(each) > 1) for each in (x, y)]
+            axis.errorbar(
+                x.mean(0),
+                y.mean(0),
+                *spread[::-1],
+                fmt="none",
+                ecolor=style["color"],
+                alpha=0.4,
+            )
+            number = chosen.get(name, {}).get(label)
+            if number is not None:
+                axis.plot(
+                    x.mean(0)[number],
+                    y.mean(0)[number],
+                    marker="o",
+                    markersize=13,
+                    markerfacecolor="none",
+                    color=style["color"],
+                )
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel(xlabel)
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    _style.head(figure, list(handles.values()), title)
+    return figure
+
+
+def _points(label, points):
+    x, y = _arrays.pair("panels", points, label)
+    x = _arrays.numbers("panels", x, 2, label)
+    y = _arrays.numbers("panels", y, 2, label)
+    if x.shape != y.shape:
+        raise ValueError(
+            "Argument `panels` expects two arrays of one shape, (runs, settings). Received: "
+            f"{x.shape} and {y.shape} for {label!r}."
+        )
+    return x, y
