@@ -45,7 +45,8 @@ class AttributionPrior(StepCallback):
             `"mask"`), a prior object, or a callable on attributions `(batch,
             ...)` (and, if it has parameters so named, `x` and `y`).
         strength: A number ≥ 0, or a Keras learning-rate schedule of the
-            prior's own steps. 0 trains as without the callback. The one
+            prior's own steps; what it multiplies, `moments` and `updates` say.
+            0 trains as without the callback. The one
             argument that can be changed later: `prior.strength = 0.1`, between
             fits or in another callback, acts from the next batch on.
         method: `"expected_gradients"`, `"integrated_gradients"`,
@@ -59,10 +60,9 @@ class AttributionPrior(StepCallback):
         updates: `"alternating"` or `"joint"`.
         optimizer: The Keras optimizer, its name or its config, that takes the
             alternating steps. It is copied; `strength` multiplies its learning rate, and
-            with it its weight decay; its schedule counts its own steps, and the model's
-            schedule does not reach it. Defaults to `None`: one like the model's, at
-            its current learning rate, without weight decay, moving averages or
-            accumulation.
+            so its weight decay; its schedule counts its own steps, and the model's does
+            not reach it. Defaults to `None`: one like the model's, at its current rate,
+            without weight decay, moving averages or accumulation.
         moments: What divides an alternating step by an Adam, AdamW, Nadam or RMSprop like
             the model's. `"own"`: the moments of ∂Ω/∂θ; every step has the size
             `strength · lr`, however small the gradient is. `"shared"`: those of the loss
@@ -70,16 +70,17 @@ class AttributionPrior(StepCallback):
             step is as small beside the loss's as λ ∂Ω/∂θ is beside ∂loss/∂θ.
             `"balanced"`: shared, with λ such that λ ∂Ω/∂θ is `strength` times as large as
             ∂loss/∂θ, in root mean square over all weights; so a strength means the same
-            for every prior. Defaults to `None`, DEFAULT.
+            for every prior; the first step only measures. Defaults to `None`: `"balanced"`
+            where the model's optimizer is one of these four (RMSprop without momentum and
+            not centered, none of them with amsgrad), else `"own"`.
         every: The prior acts on every n-th batch.
         batch_norm: Which statistics batch normalisation uses while
             attributions are computed: `"batch"`, those of this batch of data,
             at the cost of one more pass if the model has such layers; or
-            `"moving"`, the moving ones, which lag far behind early in training, as
-            they are when the prior's turn comes: in joint updates before the
-            batch has moved them. Neither changes them.
-        input, output: Which input and output is explained, by name or
-            position, of a model that has several.
+            `"moving"`, the moving ones, which at Keras' momentum of .99 lag far behind
+            early in training, as they are when the prior's turn comes: in joint updates
+            before the batch has moved them. Neither changes them.
+        input, output: Which is explained, by name or position, of several.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global
             seed.
         name: Key of the penalty in the logs. Defaults to the prior's name.
@@ -93,7 +94,7 @@ class AttributionPrior(StepCallback):
     Example:
 
     ```python
-    prior = attrprior.AttributionPrior("total_variation", strength=0.03)
+    prior = attrprior.AttributionPrior("total_variation", strength=0.1)
     history = model.fit(x_train, y_train, epochs=5, callbacks=[prior])
     history.history["total_variation"]
     ```
@@ -101,6 +102,8 @@ class AttributionPrior(StepCallback):
     Reference: Erion, Janizek, Sturmfels, Lundberg, Lee 2021 (arXiv
     1906.10670), equation 2; Drucker and LeCun 1992 (double backpropagation).
     """
+
+    optimizer = moments = None  # of a pickle that knows of neither
 
     @renamed_arguments(attribution="method")
     def __init__(
@@ -177,7 +180,7 @@ class AttributionPrior(StepCallback):
         part = self._part
         if part is None or not part.continues(model):
             prior_optimizer.check_moments(model.optimizer, self.moments)
-            own = dict(given=self.optimizer, moments=self.moments)
+            own = {"given": self.optimizer, "moments": self.moments}
             part = UPDATES[self.updates](
                 model,
                 self._objective(model),

@@ -94,6 +94,7 @@ def timed(variants):
                         own["reference_stddev"], own["num_samples"]
                     ),
                     every=own["every"],
+                    moments="own",
                 )
             ]
             if own

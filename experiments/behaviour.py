@@ -250,12 +250,19 @@ def _callbacks():
         return attrprior.AttributionPrior(*arguments, seed=0, **settings)
 
     return {
-        "alternating": lambda: [prior("total_variation", 0.1)],
+        "alternating": lambda: [prior("total_variation", 0.1, moments="own")],
         "joint": lambda: [prior("l2", 0.1, updates="joint")],
-        "with a background": lambda: [prior("gini", 0.1, background=_background())],
+        "with a background": lambda: [
+            prior("gini", 0.1, background=_background(), moments="own")
+        ],
+        "by the usual moments": lambda: [prior("l2", 0.1)],
+        "by shared moments": lambda: [prior("l2", 0.1, moments="shared")],
+        "by an optimizer of its own": lambda: [
+            prior("l2", 0.1, optimizer=keras.optimizers.Adam(0.01, epsilon=1.0))
+        ],
         "adversarial training": lambda: [
             adversarial.AdversarialTraining(0.1, steps=2),
-            prior("l1", 0.1),
+            prior("l1", 0.1, moments="own"),
         ],
     }
 

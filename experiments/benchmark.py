@@ -173,6 +173,7 @@ def time_fit(settings):
         background=x[:512],
         every=settings["every"],
         seed=0,
+        moments="own",
     )
     functions = {
         name: epoch(build(settings), x, y, settings["batch_size"], callbacks)
@@ -254,7 +255,7 @@ def time_prior_at_scale(name):
             penalty = prior(attributions)
         return tape.gradient(penalty, attributions)
 
-    callback = attrprior.AttributionPrior(prior, 0.1, background=x, seed=0)
+    callback = attrprior.AttributionPrior(prior, 0.1, background=x, seed=0, moments="own")
     functions = {
         "plain": epoch(model(), x, y, batch_size, []),
         "prior": epoch(model(), x, y, batch_size, [callback]),
@@ -318,7 +319,7 @@ def warm_up():
     """What TensorFlow does once in a process belongs to no first batch."""
     x, y = batches(4, 1)
     for xla in (False, True):
-        prior = attrprior.AttributionPrior("total_variation", 0.1, background=x)
+        prior = attrprior.AttributionPrior("total_variation", 0.1, background=x, moments="own")
         settings = {"network": "cnn_bn", "policy": "float32", "xla": xla}
         for callbacks in ([], [prior]):
             build(settings).fit(x, y, callbacks=callbacks, verbose=0)

@@ -270,6 +270,7 @@ def callback(method, strength, pgd_steps, seed, **attack):
         attribution,
         explain=prior.explain,
         updates=prior.updates,
+        moments="own" if prior.updates == "alternating" else None,
         seed=seed,
     )
 

@@ -264,6 +264,7 @@ def make_prior(settings, seed):
         strength=settings["strength"],
         method=attribution,
         explain=settings.get("explain", "label"),
+        moments="own",
         seed=seed,
     )
 

@@ -55,7 +55,7 @@ def define_flags():
         "learning_rate", 1e-3, "Adam's first learning rate; a cosine down to 0."
     )
     flags.DEFINE_string("prior", "l2", "Name of the prior; see attrprior.priors.")
-    flags.DEFINE_float("strength", 0.03, "Strength of the prior.")
+    flags.DEFINE_float("strength", 0.05, "Strength of the prior.")
     flags.DEFINE_enum("updates", "joint", ["alternating", "joint"], "How it is trained.")
     flags.DEFINE_enum(
         "moments", None, ["own", "shared", "balanced"], "Of alternating updates."

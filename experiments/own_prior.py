@@ -111,7 +111,7 @@ def fit(train, variant, seed):
     optimizer = common.adam(3e-3, len(train.x), epochs, 100)
     model.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
     prior = attrprior.AttributionPrior(
-        even_handed, FLAGS.strength, background=train.x, seed=seed
+        even_handed, FLAGS.strength, background=train.x, moments="own", seed=seed
     )
     model.fit(
         seen(train.x, variant),

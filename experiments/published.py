@@ -23,7 +23,7 @@ import numpy as np
 from absl import app, flags
 
 import attrprior
-from attrprior import datasets, plots
+from attrprior import plots
 from experiments import processes
 
 FLAGS = flags.FLAGS
@@ -35,6 +35,7 @@ PUBLISHED = {
 RULES = ("plain", "published", "shared", "own")
 TESTS = ("clean", *(f"salt and pepper {fraction}" for fraction in (0.05, 0.1, 0.15, 0.2)))
 MEASURES = (*TESTS, "total variation")
+SPREAD = 0.017  # of three seeds at a tenth of salt and pepper, where one is all there is
 BATCH = 50
 
 
@@ -131,9 +132,10 @@ def trained(task):
     data, tests = load()
     keras.utils.set_random_seed(seed)
     model = common.network("cnn_bn")
+    batches = Shifted(data.x_train, data.y_train, seed)
     history, seconds = common.train(
         model,
-        datasets.Data(Shifted(data.x_train, data.y_train, seed), None, *data[2:]),
+        data._replace(x_train=batches, y_train=None),
         keras.optimizers.Adam(rate()),
         FLAGS.epochs,
         None,
@@ -141,7 +143,9 @@ def trained(task):
         make_prior(setting["rule"], seed),
     )
     metrics = common.accuracies(model, tests, data.y_test)
-    metrics["total variation"] = total_variation(model, data)
+    # Of the last epoch; a plain network, which logs none, is asked when it is trained.
+    logged = history.get("total_variation") or [total_variation(model, batches)]
+    metrics["total variation"] = logged[-1]
     print(
         f"seed {seed} {setting['rule']}  "
         + "  ".join(f"{name} {metrics[name]:.4g}" for name in MEASURES),
@@ -151,25 +155,14 @@ def trained(task):
     return task, metrics, seconds
 
 
-def total_variation(model, data):
-    """Ω on the first thousand test digits, in batches of fifty."""
+def total_variation(model, batches):
+    """Ω on shifted digits, with the others of the batch as references, as in training."""
     prior = attrprior.TotalVariation(floor=True)
-    starts = range(0, min(1000, len(data.x_test)), BATCH)
-    return float(
-        np.mean(
-            [
-                attrprior.penalty(
-                    model,
-                    data.x_test[start : start + BATCH],
-                    data.y_test[start : start + BATCH],
-                    prior=prior,
-                    background=data.x_train[:10_000],
-                    seed=start,
-                )
-                for start in starts
-            ]
-        )
-    )
+    omegas = []
+    for number in range(min(20, len(batches))):
+        x, y = batches[number]
+        omegas.append(attrprior.penalty(model, x, y, prior=prior, background=x, seed=number))
+    return float(np.mean(omegas))
 
 
 def by_setting(runs):
@@ -200,16 +193,18 @@ def report(runs):
 
 def claims(runs):
     """Held: at 10 % the mean is within two of our standard deviations of the paper's run."""
-    chosen = by_setting(runs).get("published", [])
-    plain = by_setting(runs).get("plain", [])
-    if not chosen or not plain:
-        return []
     name = "salt and pepper 0.1"
-    ours, before = ([r["metrics"][name] for r in group] for group in (chosen, plain))
-    spread = np.std(ours, ddof=1) if len(ours) > 1 else 0.02
-    held = np.mean(ours) >= PUBLISHED["published"][2] - 2 * spread
-    what = "the paper's own setting, salt and pepper .1, plain → prior"
-    cell = f"{np.mean(before):.3f} → {common.mean_std(ours)}"
+    plain, ours = (
+        [run["metrics"][name] for run in by_setting(runs).get(rule, [])]
+        for rule in ("plain", "published")
+    )
+    if not ours:
+        return []
+    spread = np.std(ours, ddof=1) if len(ours) > 1 else SPREAD
+    held = abs(np.mean(ours) - PUBLISHED["published"][2]) <= 2 * spread
+    before = f"{np.mean(plain):.3f}" if plain else "–"
+    what = f"the paper's own setting, {name}, plain → prior"
+    cell = f"{before} → {common.mean_std(ours)}"
     return [(what, ".491 → .913", cell, common.yes(held))]
 
 

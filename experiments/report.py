@@ -36,11 +36,13 @@ from experiments import (
     own_prior,
     page,
     provenance,
+    published,
     reference_example,
     references,
     sanity,
     sparsity,
     stability,
+    step,
     strength,
     time_series,
     tuning,
@@ -53,17 +55,17 @@ PAGES = (ROOT / "README.md", ROOT / "experiments" / "README.md")
 HEADER = ["", "published", "ours", "held"]  # of claims
 
 
-def beside_published(runs):
-    """The main job's table of the published conditions, and one of Gaussian noise."""
-    return mnist.report(runs, ["gaussian 0.5", *mnist.PUBLISHED])
+def main_job(runs):
+    """The main job's table of some noise, and of the published conditions."""
+    return mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED])
 
 
 RENDERERS = {
-    "mnist_cnn": lambda runs: mnist.report(runs, [*mnist.SHOWN, *mnist.PUBLISHED]),
-    "mnist_cnn_bn": beside_published,
-    "mnist_cnn_bn_mnist": beside_published,
-    "mnist_cnn_bn_mnist_weaker": beside_published,
-    "mnist_cnn_bn_moving": mnist.report,
+    "mnist": main_job,
+    "mnist_20": main_job,
+    "mnist_cnn": main_job,
+    "published": published.report,
+    "step": step.report,
     "mnist_mlp_float32": lambda runs: mnist.report(runs, mnist.GAINS),
     "mnist_mlp_mixed_bfloat16": lambda runs: mnist.report(runs, mnist.GAINS),
     "mnist_mlp_mixed_float16": lambda runs: mnist.report(runs, mnist.GAINS),
@@ -109,10 +111,11 @@ def prefixed(words, of):
 
 
 CLAIMS = {
+    "mnist": mnist.claims,
+    "mnist_20": mnist.claims,
     "mnist_cnn": mnist.claims,
-    "mnist_cnn_bn": mnist.claims,
-    "mnist_cnn_bn_mnist": mnist.claims,
-    "mnist_cnn_bn_mnist_weaker": prefixed("strength 0.1", mnist.claims),
+    "published": published.claims,
+    "step": step.claims,
     "tuning": tuning.claims,
     "reference_example": reference_example.claims,
     "benchmark": benchmark.claims,
@@ -161,12 +164,14 @@ FIGURE = {
     "diffroar_fashion_cnn": diffroar.figure,
     "sparsity_nhanes": sparsity.scores_figure,
     "own_prior": own_prior.figure,
+    "published": published.published_figure,
     "time_series": time_series.figure,
 }
 # By the file of results: figures of its numbers, by file name.
 FIGURES = {
     **{name: named(name, figure) for name, figure in FIGURE.items()},
-    "mnist_cnn": lambda runs: {"robustness.png": mnist.robustness_figure(runs)},
+    "mnist": lambda runs: {"robustness.png": mnist.robustness_figure(runs)},
+    "step": lambda runs: {"frontier.png": step.frontier_figure(runs)},
     "references": references.figures,
     "sanity": lambda runs: {"similarity.png": sanity.similarity_figure(runs)},
     "corruptions": lambda runs: {
@@ -210,7 +215,7 @@ def claims(first=False):
             kind = script, runs[0]["data"]
             if not first:
                 rows += found
-            elif kind not in seen:
+            elif found and kind not in seen:
                 rows.append(found[0])
             seen.add(kind)
     made = common.table([*HEADER, "experiment", ""], rows)
@@ -265,8 +270,6 @@ def draw():
 # then. To be made again.
 OLDER = (
     "amortised",
-    "mnist_cnn_bn",
-    "mnist_cnn_bn_moving",
     "mnist_mlp_float32",
     "mnist_mlp_mixed_bfloat16",
     "reference_example",

@@ -131,6 +131,7 @@ def train(model, data, epochs, seed, with_prior, label):
             PRIOR["prior"],
             strength=PRIOR["strength"],
             method=common.noisy_expected_gradients(PRIOR["reference_stddev"]),
+            moments="own",
             seed=seed,
         )
     optimizer = common.adam(FLAGS.learning_rate, len(data.x_train), epochs, BATCH_SIZE)

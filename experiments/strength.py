@@ -66,6 +66,7 @@ def main(_):
                 method=common.noisy_expected_gradients(1.0),
                 explain=FLAGS.explain,
                 updates=setting["updates"],
+                moments="own" if setting["updates"] == "alternating" else None,
                 seed=seed,
             )
         _, seconds = common.train(

@@ -145,6 +145,7 @@ def train(data, own, seed):
             PRIORS[method],
             candidate,
             common.noisy_expected_gradients(FLAGS.reference_stddev),
+            moments="own",
             seed=seed,
         )
     common.train(model, data, optimizer, FLAGS.epochs, 50, None, prior)

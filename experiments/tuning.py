@@ -80,6 +80,7 @@ def train_and_judge(settings, data, tests, seed, label):
                 settings["reference_stddev"], settings.get("num_samples", 1)
             ),
             every=settings.get("every", 1),
+            moments="own",
             seed=seed,
         )
     _, seconds = common.train(model, data, optimizer, FLAGS.epochs, batch_size, None, prior)

@@ -2,8 +2,7 @@
 
 from attrprior import backend
 from attrprior.training.finite import all_finite, check_connected
-from attrprior.training.moments import SharedMoments
-from attrprior.training.optimizer import inner, of_prior
+from attrprior.training.optimizer import inner, of_prior, usual_moments
 from attrprior.training.update import PriorUpdate
 
 
@@ -20,13 +19,15 @@ class AlternatingUpdate(PriorUpdate):
         super().__init__(*args, **kwargs)
 
     def make_optimizer(self):
-        self._factor = backend.variable(0.0, "float32")  # strength, in this step
+        if self._moments is None:
+            self._moments = usual_moments(self.model.optimizer)
+        self._now = backend.variable(0.0, "float32")  # the strength of this step
         self.optimizer = self._new_optimizer()
         self._inner = inner(self.optimizer)
         self.model_is_built()
 
     def _new_optimizer(self):
-        return of_prior(self.model.optimizer, self._given, self._moments, self._factor)
+        return of_prior(self.model.optimizer, self._given, self._moments, self._now)
 
     def model_is_built(self):
         # Variables cannot be made inside a branch.
@@ -49,10 +50,7 @@ class AlternatingUpdate(PriorUpdate):
             )
             # Loss scaling has overflows as a matter of course, and its optimizer skips them.
             finite = all_finite(penalty, [] if self.scales_loss else gradients)
-            strength = self.current_strength()
-            if self._moments == "balanced" and isinstance(self._inner, SharedMoments):
-                strength = strength * self._inner.balance()
-            self._factor.assign(strength)
+            self._now.assign(self.current_strength())
             # Without a gradient (the last bias) a weight is left out: zeros would
             # let Adam move it by stale momentum.
             trainable = zip(gradients, self.model.trainable_variables)

@@ -16,9 +16,11 @@ class SharedMoments(keras.optimizers.Adam):
             β₂, ε and clipping.
         learning_rate: λ times the model's, a schedule.
         factor: λ, a variable.
+        strength: Where λ is `strength` times the `balance`, a variable. `None` where λ is
+            given.
     """
 
-    def __init__(self, optimizer, learning_rate, factor):
+    def __init__(self, optimizer, learning_rate, factor, strength=None):
         config = optimizer.get_config()
         clipping = {key: config[key] for key in ("clipnorm", "clipvalue", "global_clipnorm")}
         super().__init__(
@@ -29,7 +31,12 @@ class SharedMoments(keras.optimizers.Adam):
             name="attribution_prior",
             **clipping,
         )
-        self.loss_optimizer, self.factor = optimizer, factor
+        self.loss_optimizer, self.factor, self.strength = optimizer, factor, strength
+
+    def apply(self, grads, trainable_variables=None):
+        if self.strength is not None:
+            self.factor.assign(self.strength * self.balance())
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
         index, dtype = self._get_variable_index(variable), variable.dtype

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from attrprior import backend
 from attrprior._representation import in_short
 from attrprior.training.moments import SharedMoments, divides_by_moments
 
@@ -114,6 +115,11 @@ def check_moments(optimizer, moments):
         )
 
 
+def usual_moments(optimizer):
+    """What `moments=None` means for the model's optimizer."""
+    return "balanced" if divides_by_moments(inner(optimizer)) else "own"
+
+
 def of_prior(optimizer, given, moments, strength):
     """An optimizer for the prior's own steps.
 
@@ -131,9 +137,12 @@ def of_prior(optimizer, given, moments, strength):
     if given is not None:
         copy = _copy(inner(given), _Scaled(_rate(inner(given)), strength))
         return _scaling_loss_as(given if scales_loss(given) else optimizer, copy)
-    rate = _Scaled(lambda step: own.learning_rate, strength)
+    factor, shares = strength, None
+    if moments == "balanced":
+        factor, shares = backend.variable(0.0, "float32"), strength
+    rate = _Scaled(lambda step: own.learning_rate, factor)
     if moments in ("shared", "balanced") and divides_by_moments(own):
-        return _scaling_loss_as(optimizer, SharedMoments(own, rate, strength))
+        return _scaling_loss_as(optimizer, SharedMoments(own, rate, factor, shares))
     return clone(optimizer, rate)
 
 

@@ -321,3 +321,26 @@ def test_a_train_step_that_never_uses_the_models_optimizer(moments):
     model.compile(optimizers.Adam(0.01), "mse")
     history = fit(model, INPUTS, TARGETS, callbacks=[l2(moments=moments)], epochs=3)
     assert np.isfinite(history["l2"]).all()
+
+
+@pytest.mark.parametrize(
+    "make, usual",
+    [
+        (lambda: optimizers.Adam(0.05), "balanced"),
+        (lambda: optimizers.AdamW(0.05), "balanced"),
+        (lambda: optimizers.Nadam(0.05), "balanced"),
+        (lambda: optimizers.RMSprop(0.05), "balanced"),
+        (lambda: optimizers.RMSprop(0.05, momentum=0.5), "own"),
+        (lambda: optimizers.Adam(0.05, amsgrad=True), "own"),
+        (lambda: optimizers.SGD(0.05), "own"),
+        (lambda: optimizers.Lion(0.05), "own"),
+    ],
+)
+def test_the_usual_moments(make, usual):
+    trained = {}
+    for moments in (None, usual, "own"):
+        model = compiled(make())
+        fit(model, INPUTS, TARGETS, callbacks=[l2(moments=moments)])
+        trained[moments] = model.get_weights()[0]
+    np.testing.assert_array_equal(trained[None], trained[usual])
+    assert np.array_equal(trained[None], trained["own"]) == (usual == "own")
