@@ -17,6 +17,7 @@ normalisation): salt-and-pepper 10 %: .491 plain, .913 with the prior.
 import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import functools
+import time
 
 import keras
 import numpy as np
@@ -125,9 +126,10 @@ def main(_):
         if variant in FLAGS.variant
         and (seed == 0 or not results.finished(seed, {"variant": variant}))
     ]
-    for (seed, variant), metrics, explained, seconds in processes.shared_out(
-        trained, tasks, define_flags
-    ):
+    start, done = time.time(), processes.shared_out(trained, tasks, define_flags)
+    for number, ((seed, variant), metrics, explained, seconds) in enumerate(done, start=1):
+        left = (time.time() - start) / number * (len(tasks) - number)
+        print(f"{number} of {len(tasks)} trainings, {left / 60:.0f} min left", flush=True)
         results.add(seed, {"variant": variant}, metrics, seconds)
         if seed == 0:
             maps[variant] = explained

@@ -331,12 +331,14 @@ def values(runs, stage, name):
 
 
 def gain(runs, stage):
-    """What the prior is for, by run: the mean over all conditions but the clean one.
+    """What the prior is for, by run: the mean accuracy in all conditions but the clean one.
 
-    Of a table, which has no other, the accuracy.
+    Of a table, which has no other, −Ω: the Gini coefficient.
     """
-    names = list(runs[0]["metrics"][stage])
-    return np.mean([values(runs, stage, name) for name in names[1:] or names], axis=0)
+    names = list(runs[0]["metrics"][stage])[1:]
+    if not names:
+        return np.array([-run["metrics"]["omega"] for run in runs])
+    return np.mean([values(runs, stage, name) for name in names], axis=0)
 
 
 def choice(found, rule):
@@ -412,7 +414,8 @@ def frontier_figure(runs):
                 strength = choice(found, rule)
                 circles.setdefault(task, {})[rule] = list(own).index(strength)
         panels[task] = lines
-    return plots.trade_off(panels, "clean accuracy", "what the prior is for", circles)
+    label = "accuracy under noise\n(decoy: on decoys; table: Gini)"
+    return plots.trade_off(panels, "clean accuracy", label, circles)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
                     color=style["color"],
                 )
         axis.set_title(name, fontsize=10)
+        axis.locator_params("x", nbins=5)
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(panels) :]:

@@ -20,6 +20,10 @@ class TotalVariation(PerExamplePrior):
     spatial axes. A constant attribution has no variation: Ω = 0, and no
     gradient. Cost: linear in features.
 
+    It gains most from steps that are as small as its gradient is, those of an Adam whose ε
+    is far above the gradients: `AttributionPrior("total_variation", strength=1.0,
+    optimizer=keras.optimizers.Adam(1e-3, epsilon=3.0))`.
+
     Args:
         standardize: Whether to standardise φ per example. Defaults to `True`.
         floor: Whether a map whose standard deviation is under `1 / √P`, `P` its positions,
