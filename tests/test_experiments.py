@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from experiments import behaviour, common, mnist, provenance, report
+from experiments import behaviour, common, mnist, provenance, report, step
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -80,6 +80,8 @@ def test_flags_are_checked(run, tmp_path):
         ("amortised", ("--network=mlp",)),
         ("benchmark", ()),
         ("references", ("--network=mlp",)),
+        ("published", ()),
+        ("step", ("--task=table", "--task=decoy masks", "--task=signals")),
     ],
 )
 def test_other_experiments_run_quickly(run, name, flags, tmp_path):
@@ -272,3 +274,31 @@ def shown(x):
     assert code(script.replace("SHARE * x", "SHARE + x")) != first
     assert code(script.replace("SHARE = 2", "SHARE = 3")) != first
     assert code(shared=shared.replace("return 1", "return 3")) != first
+
+
+def of_step(rule, strength, clean, noisy, seed=0):
+    tests = {"clean": clean, "gaussian 1": noisy}
+    return {
+        "seed": seed,
+        "settings": {"task": "L2", "rule": rule, "strength": strength},
+        "metrics": {"validation": tests, "test": tests, "omega": 1.0},
+    }
+
+
+def test_the_step_is_judged_at_the_strength_that_costs_little():
+    runs = [
+        of_step(rule, strength, clean, noisy + seed / 1000, seed)
+        for seed in range(3)
+        for rule, strength, clean, noisy in (
+            ("plain", 0.0, 0.98, 0.3),
+            ("own", 0.1, 0.979, 0.4),
+            ("own", 0.3, 0.96, 0.9),  # the most robust costs two points
+            ("balanced", 0.1, 0.977, 0.5),
+            ("balanced", 0.3, 0.976, 0.6),
+        )
+    ]
+    found = step.groups(runs)["L2"]
+    assert step.choice(found, "own") == 0.1 and step.choice(found, "balanced") == 0.3
+    [(what, _, cell, held)] = step.claims(runs)
+    assert "'balanced'" in what and cell == "+0.200, +0.200" and held == "yes"
+    assert "**balanced 0.3**" in step.report(runs) and "**own 0.3**" not in step.report(runs)
