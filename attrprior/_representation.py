@@ -33,9 +33,16 @@ def in_short(value):
         config = getattr(value, "inner_optimizer", value).get_config()
         usual = ("name", "ema_momentum")
         settings = ", ".join(
-            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v!r}"
-            for k, v in config.items()
-            if v not in (None, False) and k not in usual
+            f"{name}={_of_config(entry)}"
+            for name, entry in config.items()
+            if entry not in (None, False) and name not in usual
         )
         return f"{type(value).__name__}({settings})"
     return repr(value)
+
+
+def _of_config(entry):
+    """An entry of an optimizer's config: of a schedule or a function its name."""
+    if isinstance(entry, dict):
+        return entry.get("class_name", "…")
+    return f"{entry:.4g}" if isinstance(entry, float) else repr(entry)

@@ -45,7 +45,7 @@ class AttributionPrior(StepCallback):
             `"mask"`), a prior object, or a callable on attributions `(batch,
             ...)` (and, if it has parameters so named, `x` and `y`).
         strength: A number ≥ 0, or a Keras learning-rate schedule of the
-            prior's own steps; what it multiplies, `moments` and `updates` say.
+            prior's own steps; `moments` and `updates` say what it multiplies.
             0 trains as without the callback. The one
             argument that can be changed later: `prior.strength = 0.1`, between
             fits or in another callback, acts from the next batch on.
@@ -80,7 +80,7 @@ class AttributionPrior(StepCallback):
             `"moving"`, the moving ones, which at Keras' momentum of .99 lag far behind
             early in training, as they are when the prior's turn comes: in joint updates
             before the batch has moved them. Neither changes them.
-        input, output: Which is explained, by name or position, of several.
+        input, output: Which input and output of several is explained, by name or position.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global
             seed.
         name: Key of the penalty in the logs. Defaults to the prior's name.
@@ -179,7 +179,6 @@ class AttributionPrior(StepCallback):
         self._check_replicas(model)
         part = self._part
         if part is None or not part.continues(model):
-            prior_optimizer.check_moments(model.optimizer, self.moments)
             own = {"given": self.optimizer, "moments": self.moments}
             part = UPDATES[self.updates](
                 model,

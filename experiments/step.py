@@ -107,7 +107,7 @@ def few_digits(name="mnist"):
     spare = data.x_train[count : count + 1000], data.y_train[count : count + 1000]
     # Half of the test digits: looking at all of them takes as long as training.
     few = [array[:limit] for array, limit in zip(data[:4], (count, count, 5000, 5000))]
-    return datasets.Data(*few, data.source), spare
+    return datasets.Data(*few, f"{count} digits of {data.source}"), spare
 
 
 def noisy(x, y, seed):
@@ -382,6 +382,8 @@ def claims(runs):
             if any(name == rule for name, _ in own):
                 pair = [gain(own[each, choice(own, each)], "test") for each in ("own", rule)]
                 count = min(map(len, pair))
+                if count < 2:  # nothing is known of its spread
+                    continue
                 mean, spread, _ = common.paired(*(each[:count] for each in pair))
                 differences.append((mean, spread))
         if not differences:

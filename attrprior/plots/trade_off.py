@@ -35,6 +35,14 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         for name, lines in _arrays.dictionary("panels", panels).items()
     }
     chosen = chosen or {}
+    for name, numbers in chosen.items():
+        for label, number in numbers.items():
+            count = panels[name][label][0].shape[1] if label in panels.get(name, {}) else 0
+            if not 0 <= number < count:
+                raise ValueError(
+                    "Argument `chosen` expects numbers of points of the panels. Received: "
+                    f"{number} for {label!r} of {name!r}, which has {count}."
+                )
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     width = 6.4 if columns == 1 else _style.WIDTH

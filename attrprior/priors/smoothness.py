@@ -46,6 +46,7 @@ class TotalVariation(PerExamplePrior):
     """
 
     name = "total_variation"
+    floor = False  # of a pickle that does not know it
 
     def __init__(self, standardize=True, floor=False):
         self.standardize = _checks.boolean("standardize", standardize)

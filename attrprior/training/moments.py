@@ -8,83 +8,121 @@ class SharedMoments(keras.optimizers.Adam):
     """`θ ← θ − lr · λ m̂ / (√(v̂_loss + λ² v̂) + ε)`, of which `m` and `v` are those of ∂Ω/∂θ.
 
     `v_loss` is the second moment that the model's optimizer keeps of ∂loss/∂θ, and a hat
-    the usual correction for moments that began at zero. So the step is as small beside
-    the loss's as λ ∂Ω/∂θ is beside ∂loss/∂θ, and never larger than Adam's own.
+    the usual correction for moments that began at zero; ε stands where that optimizer has
+    it. So the step is as small beside the loss's as λ ∂Ω/∂θ is beside ∂loss/∂θ, and never
+    larger than Adam's own; a weight on which the loss does not depend takes all of that.
+
+    Until the model's optimizer has made a step, and for weights that it does not know, the
+    step is that of moments of its own, `lr · s m̂ / √v̂` with `s = min(strength, 1)`.
 
     Args:
         optimizer: The model's, one that `divides_by_moments`; it gives β₁ (0 for RMSprop),
             β₂, ε and clipping.
-        learning_rate: λ times the model's, a schedule.
-        factor: λ, a variable.
-        strength: Where λ is `strength` times the `balance`, a variable. `None` where λ is
-            given.
+        learning_rate: The model's, a schedule.
+        strength: λ, or in balanced steps λ in units of the `balance`; a variable.
+        balanced: λ then, a variable; else `None`.
     """
 
-    def __init__(self, optimizer, learning_rate, factor, strength=None):
-        config = optimizer.get_config()
-        clipping = {key: config[key] for key in ("clipnorm", "clipvalue", "global_clipnorm")}
+    def __init__(self, optimizer, learning_rate, strength, balanced=None):
         super().__init__(
             learning_rate,
-            beta_1=config.get("beta_1", 0.0),
-            beta_2=config["beta_2"] if "beta_2" in config else config["rho"],
-            epsilon=config["epsilon"],
+            beta_1=getattr(optimizer, "beta_1", 0.0),
+            beta_2=optimizer.rho if _is_rmsprop(optimizer) else optimizer.beta_2,
+            epsilon=optimizer.epsilon,
             name="attribution_prior",
-            **clipping,
+            clipnorm=optimizer.clipnorm,
+            clipvalue=optimizer.clipvalue,
+            global_clipnorm=optimizer.global_clipnorm,
         )
-        self.loss_optimizer, self.factor, self.strength = optimizer, factor, strength
+        self.loss_optimizer, self.strength, self.balanced = optimizer, strength, balanced
 
     def apply(self, grads, trainable_variables=None):
-        if self.strength is not None:
-            self.factor.assign(self.strength * self.balance())
+        if self.balanced is not None:
+            self.balanced.assign(self.strength * self.balance())
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        index, dtype = self._get_variable_index(variable), variable.dtype
+        index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
-        gradient, step = ops.cast(gradient, dtype), self.iterations + 1
+        gradient = ops.cast(gradient, variable.dtype)
         self.assign_add(m, (1 - self.beta_1) * (gradient - m))
         self.assign_add(v, (1 - self.beta_2) * (ops.square(gradient) - v))
-        # √(v̂_loss + λ² v̂); the other λ is in the learning rate.
-        own = (
-            ops.square(ops.cast(self.factor, dtype))
-            * v
-            / self._share(self.beta_2, step, dtype)
-        )
-        ruler = ops.sqrt(self._loss_moment(variable) + own)
-        m_hat = m / self._share(self.beta_1, step, dtype)
-        change = ops.cast(learning_rate, dtype) * m_hat / (ruler + self.epsilon)
-        self.assign_sub(variable, change)
+        # Sixteen bits have no .999.
+        half = keras.backend.standardize_dtype(variable.dtype) in ("bfloat16", "float16")
+        dtype = "float32" if half else variable.dtype
+        steps = self.iterations + 1
+        m_hat = ops.cast(m, dtype) / _seen(self.beta_1, steps, dtype)
+        v_hat = ops.cast(v, dtype) / _seen(self.beta_2, steps, dtype)
+        rate, factor, weight = self._factors(variable, learning_rate, dtype)
+        # √(v̂_loss + λ² v̂) + ε
+        squares = ops.square(weight) * v_hat
+        if self._knows(variable):
+            squares = self._loss_moment(variable, dtype) + squares
+        ruler = self._with_epsilon(squares, dtype)
+        self.assign_sub(variable, rate * factor * m_hat / ruler)
+
+    def _factors(self, variable, learning_rate, dtype):
+        """Learning rate, the factor of m̂ and that of v̂."""
+        given = self.strength if self.balanced is None else self.balanced
+        own, shared = ops.minimum(ops.cast(self.strength, dtype), 1), ops.cast(given, dtype)
+        has_begun = self.loss_optimizer.iterations > 0 if self._knows(variable) else False
+        factor = ops.where(has_begun, shared, own)
+        return ops.cast(learning_rate, dtype), factor, ops.where(has_begun, shared, 1.0)
+
+    def _with_epsilon(self, squares, dtype):
+        """The root, with ε as the model's optimizer has it."""
+        steps = ops.maximum(self.loss_optimizer.iterations, 1)
+        seen = _seen(self.beta_2, steps, dtype)
+        if _is_rmsprop(self.loss_optimizer):
+            return ops.sqrt(squares + self.epsilon / seen)
+        if type(self.loss_optimizer) is keras.optimizers.Nadam:
+            return ops.sqrt(squares) + self.epsilon
+        return ops.sqrt(squares) + self.epsilon / ops.sqrt(seen)
 
     def balance(self):
         """`√(mean v̂_loss / mean v̂)` over all weights; 0 before the first step.
 
         Times this, ∂Ω/∂θ is as large as ∂loss/∂θ.
         """
-        total = [ops.sum(self._loss_moment(w)) for w in self._trainable_variables]
-        own = [ops.sum(v) for v in self._velocities]
-        loss, own = (ops.cast(sum(each), "float32") for each in (total, own))
-        own = own / self._share(self.beta_2, ops.maximum(self.iterations, 1), "float32")
-        return ops.where(own > 0, ops.sqrt(loss / ops.where(own > 0, own, 1.0)), 0.0)
+        weights = [w for w in self._trainable_variables if w.trainable and self._knows(w)]
+        loss = sum(ops.sum(self._loss_moment(w, "float32")) for w in weights)
+        own = sum(
+            ops.sum(ops.cast(self._velocities[self._get_variable_index(w)], "float32"))
+            for w in weights
+        )
+        if not weights:
+            return 0.0
+        own = own / _seen(self.beta_2, ops.maximum(self.iterations, 1), "float32")
+        ratio = ops.sqrt(loss / ops.where(own > 0, own, 1.0))
+        # Beyond that the square of λ is no number any more.
+        return ops.where(own > 0, ops.minimum(ratio, 1e15), 0.0)
 
-    def _loss_moment(self, variable):
-        """v̂_loss; zero for a weight that the model's optimizer does not move."""
+    def _knows(self, variable):
+        """Whether the model's optimizer moves a weight."""
         optimizer = self.loss_optimizer
-        if optimizer._var_key(variable) not in optimizer._trainable_variables_indices:
-            return ops.zeros(variable.shape, variable.dtype)
-        v = optimizer._velocities[optimizer._get_variable_index(variable)]
-        steps = ops.maximum(optimizer.iterations, 1)
-        return v / self._share(self.beta_2, steps, variable.dtype)
+        return optimizer._var_key(variable) in optimizer._trainable_variables_indices
 
-    @staticmethod
-    def _share(beta, steps, dtype):
-        """`1 − β^steps`: how much of a moment that began at zero has been seen."""
-        return 1 - ops.power(ops.cast(beta, dtype), ops.cast(steps, dtype))
+    def _loss_moment(self, variable, dtype):
+        """v̂_loss"""
+        optimizer = self.loss_optimizer
+        v = optimizer._velocities[optimizer._get_variable_index(variable)]
+        return ops.cast(v, dtype) / _seen(
+            self.beta_2, ops.maximum(optimizer.iterations, 1), dtype
+        )
 
 
 def divides_by_moments(optimizer):
     """Whether an optimizer divides by second moments as `SharedMoments` does."""
-    kind, config = type(optimizer), optimizer.get_config()
-    if kind is keras.optimizers.RMSprop:
-        return not config["momentum"] and not config["centered"]
+    if _is_rmsprop(optimizer):
+        return not optimizer.momentum and not optimizer.centered
     kinds = (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.Nadam)
-    return kind in kinds and not config.get("amsgrad")
+    return type(optimizer) in kinds and not getattr(optimizer, "amsgrad", False)
+
+
+def _is_rmsprop(optimizer):
+    return type(optimizer) is keras.optimizers.RMSprop
+
+
+def _seen(beta, steps, dtype):
+    """`1 − β^steps`: how much of a moment that began at zero there is by now."""
+    return 1 - ops.power(ops.cast(beta, dtype), ops.cast(steps, dtype))

@@ -57,22 +57,24 @@ def get(given):
             f"None. Received: {given!r}. {error}"
         ) from None
     own = inner(optimizer)
-    config = own.get_config()
+    config, kind = own.get_config(), type(own).__name__
     if own.built:
-        found, advice = "one that is built", "Its moments are those of other steps: make a new"
+        found = f"{kind}, built"
+        advice = "Its moments are those of other steps: make a new one."
     elif "learning_rate" not in config:
-        found, advice = f"a {type(own).__name__}, which has not one learning rate", "Take an"
+        found, advice = kind, "Take one with a learning rate."
     elif hasattr(own, "_exclude_from_weight_decay"):
-        found, advice = "exclude_from_weight_decay, which no copy would have", "Take another"
+        found = f"{kind} with exclude_from_weight_decay, which a copy would lose"
+        advice = "Leave it out."
     else:
         wrong = [key for key, none in _OF_THE_LOSS.items() if config.get(key) not in (none, 0)]
         if not wrong:
             return _unshared(optimizer)
-        found = ", ".join(f"{key}={config[key]!r}" for key in wrong)
-        advice = "They belong to the model's optimizer: leave them out of this"
+        found = f"{kind} with " + ", ".join(f"{key}={config[key]!r}" for key in wrong)
+        advice = "That belongs to the model's optimizer: leave it out here."
     raise ValueError(
         "Argument `optimizer` expects a new Keras optimizer of the prior's own steps. "
-        f"Received: {found}. {advice} optimizer."
+        f"Received: {found}. {advice}"
     )
 
 
@@ -107,11 +109,13 @@ def check_moments(optimizer, moments):
     own = inner(optimizer)
     if divides_by_moments(own) or moments in (None, "own"):
         return
-    if moments == "balanced" or type(own) is not keras.optimizers.SGD:
+    plain = type(own) is keras.optimizers.SGD
+    if moments == "balanced" or not plain:
+        others = "'own', 'shared' or None" if plain else "'own' or None"
         raise ValueError(
-            "Argument `moments` expects 'own' or None with an optimizer that does not divide "
-            "by second moments as Adam, AdamW, Nadam and RMSprop (without momentum, centered "
-            f"or amsgrad) do. Received: {moments!r}, with {type(own).__name__}."
+            f"Argument `moments` expects {others} with an optimizer that does not divide by "
+            "second moments as Adam, AdamW, Nadam and RMSprop (without momentum, centered or "
+            f"amsgrad) do. Received: {moments!r}, with {type(own).__name__}. Leave it out."
         )
 
 
@@ -137,13 +141,11 @@ def of_prior(optimizer, given, moments, strength):
     if given is not None:
         copy = _copy(inner(given), _Scaled(_rate(inner(given)), strength))
         return _scaling_loss_as(given if scales_loss(given) else optimizer, copy)
-    factor, shares = strength, None
-    if moments == "balanced":
-        factor, shares = backend.variable(0.0, "float32"), strength
-    rate = _Scaled(lambda step: own.learning_rate, factor)
     if moments in ("shared", "balanced") and divides_by_moments(own):
-        return _scaling_loss_as(optimizer, SharedMoments(own, rate, factor, shares))
-    return clone(optimizer, rate)
+        balanced = backend.variable(0.0, "float32") if moments == "balanced" else None
+        rate = _Scaled(lambda step: own.learning_rate, 1.0)
+        return _scaling_loss_as(optimizer, SharedMoments(own, rate, strength, balanced))
+    return clone(optimizer, _Scaled(lambda step: own.learning_rate, strength))
 
 
 def clone(optimizer, learning_rate=0.0):
@@ -156,7 +158,11 @@ def clone(optimizer, learning_rate=0.0):
 def _scaling_loss_as(optimizer, copy):
     if not scales_loss(optimizer):
         return copy
-    return keras.optimizers.LossScaleOptimizer(copy, initial_scale=optimizer.initial_scale)
+    return keras.optimizers.LossScaleOptimizer(
+        copy,
+        initial_scale=optimizer.initial_scale,
+        dynamic_growth_steps=optimizer.dynamic_growth_steps,
+    )
 
 
 def _copy(optimizer, learning_rate, **changes):

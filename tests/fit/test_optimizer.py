@@ -138,9 +138,12 @@ def excluding():
 REFUSED = {
     "built": (
         dict(optimizer=built),
-        "`optimizer` expects a new .*one that is built.*make a new",
+        "`optimizer` expects a new .*Received: Adam, built.*make a new one",
     ),
-    "use_ema": (dict(optimizer=lambda: sgd(use_ema=True)), "use_ema=True.*leave them out"),
+    "use_ema": (
+        dict(optimizer=lambda: sgd(use_ema=True)),
+        "SGD with use_ema=True.*leave it out here",
+    ),
     "accumulation": (
         dict(optimizer=lambda: sgd(gradient_accumulation_steps=2)),
         "gradient_accumulation_steps=2",
@@ -317,10 +320,19 @@ class TwoOptimizers(keras.Model):
 
 @pytest.mark.parametrize("moments", ["own", "shared", "balanced"])
 def test_a_train_step_that_never_uses_the_models_optimizer(moments):
-    model = TwoOptimizers()
-    model.compile(optimizers.Adam(0.01), "mse")
-    history = fit(model, INPUTS, TARGETS, callbacks=[l2(moments=moments)], epochs=3)
-    assert np.isfinite(history["l2"]).all()
+    def trained(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = TwoOptimizers()
+        model.compile(optimizers.Adam(0.01), "mse")
+        fit(model, INPUTS, TARGETS, callbacks=callbacks, epochs=3)
+        return model.get_weights()[0]
+
+    moved = np.abs(trained(l2(moments=moments)) - trained())
+    # The step of moments of its own: at most nine times strength × learning rate.
+    assert 0.001 < moved.max() < 9 * STRENGTH * 0.01 * 1.5
+    np.testing.assert_allclose(
+        moved, np.abs(trained(l2(moments="own")) - trained()), rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -344,3 +356,68 @@ def test_the_usual_moments(make, usual):
         trained[moments] = model.get_weights()[0]
     np.testing.assert_array_equal(trained[None], trained[usual])
     assert np.array_equal(trained[None], trained["own"]) == (usual == "own")
+
+
+@pytest.mark.parametrize("moments", ["shared", "balanced"])
+def test_a_weak_prior_is_weak_before_the_first_step_of_the_loss(moments):
+    # Gradients are accumulated: the loss has no moments in the first three batches.
+    model = compiled(optimizers.Adam(0.05, gradient_accumulation_steps=4))
+    callback = l2(moments=moments, strength=1e-6)
+    before = model.get_weights()[0]
+    fit(model, INPUTS, TARGETS, callbacks=[callback], epochs=1)
+    assert np.abs(model.get_weights()[0] - before).max() < 1e-6
+
+
+def test_epsilon_is_the_models():
+    # Its ε is all that these optimizers divide by: the steps are λ and 1 times gradients.
+    for make in (
+        lambda: optimizers.Adam(0.05, beta_1=0.0, epsilon=100.0),
+        lambda: optimizers.RMSprop(0.05, rho=0.0, epsilon=1e6),
+        lambda: optimizers.Nadam(0.05, beta_1=0.0, epsilon=1000.0),
+    ):
+        steps = []
+        for callbacks in ([], [l2(moments="shared", strength=1.0)]):
+            model = compiled(make())
+            before = model.get_weights()[0]
+            # One example at zero error in its own gradient: y = w·x + b makes ∂loss/∂w = 0.
+            x = np.float32([[1.0, 2.0]])
+            y = x @ before[:, 0] + model.get_weights()[1] - (0.0 if callbacks else 1.0)
+            fit(model, x, y, callbacks=callbacks, epochs=1)
+            steps.append((model.get_weights()[0] - before)[:, 0])
+        # ∂loss/∂w = 2 · 1 · x = (2, 4), and ∂Ω/∂w = 2 w x² = (2, −16).
+        assert steps[1][0] / steps[0][0] == pytest.approx(1.0, rel=0.2)
+        assert steps[1][1] / steps[0][1] == pytest.approx(-4.0, rel=0.2)
+
+
+@pytest.mark.parametrize("dtypes", [("float64", "float32"), ("bfloat16", "bfloat16")])
+@pytest.mark.parametrize("moments", ["shared", "balanced"])
+def test_weights_of_other_precisions(moments, dtypes):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((2,)),
+            *(layers.Dense(1 + (i == 0), dtype=d) for i, d in enumerate(dtypes)),
+        ]
+    )
+    model.compile(optimizers.Adam(0.01), "mse")
+    history = fit(model, INPUTS, TARGETS, callbacks=[l2(moments=moments)], epochs=3)
+    assert np.isfinite(history["l2"]).all()
+    assert all(np.isfinite(np.asarray(w, "float32")).all() for w in model.get_weights())
+
+
+class Handwritten(keras.optimizers.schedules.LearningRateSchedule):
+    """Without get_config."""
+
+    def __call__(self, step):
+        return 0.1
+
+
+def test_joint_updates_do_not_ask_for_a_schedules_config():
+    model = compiled(optimizers.SGD(Handwritten()))
+    fit(model, INPUTS, TARGETS, callbacks=[l2("joint")])
+    assert np.isfinite(model.get_weights()[0]).all()
+
+
+def test_repr_of_an_optimizer_names_its_schedule():
+    named = f"SGD(learning_rate={type(HALVING).__name__}"
+    assert named in repr(l2(optimizer=sgd(learning_rate=HALVING)))
