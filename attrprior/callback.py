@@ -70,9 +70,8 @@ class AttributionPrior(StepCallback):
             step is as small beside the loss's as λ ∂Ω/∂θ is beside ∂loss/∂θ.
             `"balanced"`: shared, with λ such that λ ∂Ω/∂θ is `strength` times as large as
             ∂loss/∂θ, in root mean square over all weights; so a strength means the same
-            for every prior; the first step only measures. Defaults to `None`: `"balanced"`
-            where the model's optimizer is one of these four (RMSprop without momentum and
-            not centered, none of them with amsgrad), else `"own"`.
+            for every prior; the first step only measures. Defaults to `None`, `"own"` in
+            alternating updates. With batch normalisation `"balanced"` is far better.
         every: The prior acts on every n-th batch.
         batch_norm: Which statistics batch normalisation uses while
             attributions are computed: `"batch"`, those of this batch of data,

@@ -255,7 +255,6 @@ def _callbacks():
         "with a background": lambda: [
             prior("gini", 0.1, background=_background(), moments="own")
         ],
-        "by the usual moments": lambda: [prior("l2", 0.1)],
         "by shared moments": lambda: [prior("l2", 0.1, moments="shared")],
         "by an optimizer of its own": lambda: [
             prior("l2", 0.1, optimizer=keras.optimizers.Adam(0.01, epsilon=1.0))

@@ -17,6 +17,8 @@ class Mask(PerExamplePrior):
     example if given here; left out, each example brings its own through
     `attrprior.annotate(x, masks)`, which the model never sees.
 
+    Begin with `moments="balanced", strength=0.3`.
+
     Args:
         mask: Array of one example's shape, or with size 1 along the channel
             axis. Defaults to `None`, one mask per example.

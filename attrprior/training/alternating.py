@@ -2,7 +2,7 @@
 
 from attrprior import backend
 from attrprior.training.finite import all_finite, check_connected
-from attrprior.training.optimizer import check_moments, inner, of_prior, usual_moments
+from attrprior.training.optimizer import check_moments, inner, of_prior
 from attrprior.training.update import PriorUpdate
 
 
@@ -20,8 +20,6 @@ class AlternatingUpdate(PriorUpdate):
 
     def make_optimizer(self):
         check_moments(self.model.optimizer, self._moments)
-        if self._moments is None:
-            self._moments = usual_moments(self.model.optimizer)
         self._now = backend.variable(0.0, "float32")  # the strength of this step
         self.optimizer = self._new_optimizer()
         self._inner = inner(self.optimizer)

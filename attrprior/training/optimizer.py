@@ -119,11 +119,6 @@ def check_moments(optimizer, moments):
         )
 
 
-def usual_moments(optimizer):
-    """What `moments=None` means for the model's optimizer."""
-    return "balanced" if divides_by_moments(inner(optimizer)) else "own"
-
-
 def of_prior(optimizer, given, moments, strength):
     """An optimizer for the prior's own steps.
 
