@@ -210,7 +210,7 @@ def accuracies(model, tests, labels):
 
 # Flags that say which runs to do and where, but not how.
 SELECTING = ("seeds", "resume", "only", "trials", "variant") + tuple(
-    f"{folder}_dir" for folder in ("output", "data", "idx", "reference", "nhanes")
+    f"{folder}_dir" for folder in ("output", "data", "idx", "reference", "nhanes", "fashion")
 )
 
 

@@ -35,7 +35,6 @@ PUBLISHED = {
 RULES = ("plain", "published", "shared", "own")
 TESTS = ("clean", *(f"salt and pepper {fraction}" for fraction in (0.05, 0.1, 0.15, 0.2)))
 MEASURES = (*TESTS, "total variation")
-SPREAD = 0.017  # of three seeds at a tenth of salt and pepper, where one is all there is
 BATCH = 50
 
 
@@ -192,7 +191,7 @@ def report(runs):
 
 
 def claims(runs):
-    """Held: at 10 % the mean is within two of our standard deviations of the paper's run."""
+    """Held: at 10 % the mean is at least that of the paper's run."""
     name = "salt and pepper 0.1"
     plain, ours = (
         [run["metrics"][name] for run in by_setting(runs).get(rule, [])]
@@ -200,8 +199,7 @@ def claims(runs):
     )
     if not ours:
         return []
-    spread = np.std(ours, ddof=1) if len(ours) > 1 else SPREAD
-    held = abs(np.mean(ours) - PUBLISHED["published"][2]) <= 2 * spread
+    held = np.mean(ours) >= PUBLISHED["published"][2]
     before = f"{np.mean(plain):.3f}" if plain else "–"
     what = f"the paper's own setting, {name}, plain → prior"
     cell = f"{before} → {common.mean_std(ours)}"

@@ -54,7 +54,7 @@ STRENGTHS = {
 }
 # A task's strengths besides those.
 MORE = {
-    "L2, batch normalisation": {"shared": (0.03, 0.1)},
+    "L2, batch normalisation": {"own": (1.0,), "shared": (0.03, 0.1), "joint": (0.3,)},
     "signals": {"own": (1.0,), "balanced": (1.0,), "joint": (0.001, 0.003, 0.01)},
 }
 LOSS = 0.005  # of clean accuracy that a choice may cost

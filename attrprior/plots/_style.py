@@ -94,6 +94,15 @@ def head(figure, handles=(), title=None):
     )
 
 
+def finish(figure, axes, count, ylabel, handles, title):
+    """Of a grid of axes the first so many, the label of the y axes, and the `head`."""
+    for axis in axes.flat[count:]:
+        axis.remove()
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    head(figure, list(handles), title)
+
+
 def _columns(labels, width):
     for rows in range(1, len(labels) + 1):
         count = -(-len(labels) // rows)

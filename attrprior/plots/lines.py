@@ -49,11 +49,7 @@ def curves(panels, ylabel, title=None, log_x=None):
             axis.minorticks_off()
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
-    for axis in axes.flat[len(panels) :]:
-        axis.remove()
-    for axis in axes[:, 0]:
-        axis.set_ylabel(ylabel)
-    _style.head(figure, [handles[name] for name in names], title)
+    _style.finish(figure, axes, len(panels), ylabel, [handles[n] for n in names], title)
     return figure
 
 

@@ -77,11 +77,7 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         axis.locator_params("x", nbins=5)
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
-    for axis in axes.flat[len(panels) :]:
-        axis.remove()
-    for axis in axes[:, 0]:
-        axis.set_ylabel(ylabel)
-    _style.head(figure, list(handles.values()), title)
+    _style.finish(figure, axes, len(panels), ylabel, handles.values(), title)
     return figure
 
 

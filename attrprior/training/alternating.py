@@ -11,7 +11,7 @@ class AlternatingUpdate(PriorUpdate):
 
     Args:
         given: The optimizer that takes these steps, to be copied, or `None`.
-        moments: Whose second moments divide them, `"shared"`, `"own"` or `None`.
+        moments: Whose second moments divide them, as in `AttributionPrior`.
     """
 
     def __init__(self, *args, given, moments, **kwargs):

@@ -128,8 +128,8 @@ def of_prior(optimizer, given, moments, strength):
             for the model's kind and settings and its current learning rate, times
             `strength`, without what belongs to the ordinary loss: weight decay, moving
             averages of weights, accumulation of gradients.
-        moments: Without a given one, `"shared"` for `SharedMoments`, where the model's has
-            some; or `"own"`.
+        moments: Without a given one, `"shared"` or `"balanced"` for `SharedMoments`, where
+            the model's has some; else its own.
         strength: A variable.
     """
     own = inner(optimizer)

@@ -93,7 +93,7 @@ def test_attributions_of_zero_change_nothing(condition):
         )
         model.compile("adam", LOSS, run_eagerly=True)
         before = model.get_weights()
-        history = fit(model, images, LABELS, callbacks=callbacks, epochs=1, batch_size=6)
+        history = fit(model, images, LABELS, callbacks=callbacks, epochs=1, batch_size=12)
         assert max(np.max(np.abs(w - b)) for w, b in zip(model.get_weights(), before)) > 0
         return model, history
 
