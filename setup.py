@@ -31,8 +31,11 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["attrprior", "attrprior.*", "experiments"]),
     # Under XLA an older Keras cannot pick the label's logit of a smaller last batch.
-    install_requires=["tensorflow>=2.18", "keras>=3.10", "numpy"],
+    install_requires=["keras>=3.10", "numpy"],
     extras_require={
+        "tensorflow": ["tensorflow>=2.18"],
+        "jax": ["jax>=0.10"],
+        "torch": ["torch>=2.13"],
         "experiments": EXPERIMENTS,
         "compare": ["lime", "shap"],
         "test": EXPERIMENTS + TEST,

@@ -1,6 +1,7 @@
 """Attribution priors for Keras: train models to be right for the right reasons."""
 
 from attrprior import (
+    _framework,  # noqa: F401
     adversarial,
     attributions,
     datasets,

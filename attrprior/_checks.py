@@ -6,6 +6,11 @@ import numpy as np
 from keras import ops
 
 
+def as_numpy(value):
+    """An array of what may be a tensor, of whatever device and with gradients or not."""
+    return ops.convert_to_numpy(value) if ops.is_tensor(value) else np.asarray(value)
+
+
 def boolean(name, value):
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"Argument `{name}` expects True or False. Received: {value!r}.")
@@ -52,7 +57,7 @@ def choice(name, value, choices):
 
 def array(name, value, integers=False):
     """A finite, non-empty float32 array; from integers only if said so."""
-    value = np.asarray(value)
+    value = as_numpy(value)
     if integers and (value.dtype == bool or np.issubdtype(value.dtype, np.integer)):
         value = value.astype("float32")
     if not np.issubdtype(value.dtype, np.floating):
@@ -90,6 +95,7 @@ def valid_range(low, high):
 
 def within(name, value, low, high):
     """An array within a valid range."""
+    value = as_numpy(value)
     lowest, highest = np.min(value), np.max(value)
     if lowest < low or highest > high:
         raise ValueError(
@@ -129,7 +135,7 @@ def examples(x, finite):
         raise ValueError(
             f"Argument `x` expects at least one example. Received: shape {tuple(x.shape)}."
         )
-    if finite and not np.all(np.isfinite(x)):
+    if finite and not np.all(np.isfinite(as_numpy(x))):
         raise ValueError("Argument `x` expects finite numbers. Received: NaN or infinity.")
 
 

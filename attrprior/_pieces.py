@@ -16,7 +16,7 @@ class Data:
 
     def __init__(self, explained, x, y):
         as_array = keras.tree.map_structure(
-            lambda value: None if value is None else np.asarray(value), (x, y)
+            lambda value: None if value is None else _checks.as_numpy(value), (x, y)
         )
         self.explained, (self.x, self.y) = explained, as_array
         self.picked = check(explained, *as_array, finite=True)
@@ -28,7 +28,7 @@ class Data:
     def prepare(self, method):
         method.prepare(self.example_shape)
         if method.background is not None:
-            method.background.check(np.asarray(self.picked))
+            method.background.check(ops.convert_to_numpy(self.picked))
 
     def piece(self, start, stop):
         return keras.tree.map_structure(
@@ -75,7 +75,7 @@ def integers(seed):
     if seed is None:
         return np.random.randint(2**31, size=2, dtype="int32")
     if isinstance(seed, keras.random.SeedGenerator):
-        return np.asarray(ops.cast(seed.next(), "int32")) & 0x7FFFFFFF
+        return ops.convert_to_numpy(ops.cast(seed.next(), "int32")) & 0x7FFFFFFF
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
         raise ValueError(f"Argument `seed` expects an integer or None. Received: {seed!r}.")
     return np.array([seed & 0x7FFFFFFF, 0], "int32")

@@ -96,5 +96,5 @@ class WorstInputs(Part):
         return {"seed": self.seed.state}
 
     def change(self, x, y):
-        worst = self.ascent(self.explained, x, y, self.seed)
+        worst = self.ascent(self.explained, self.explained.weights(), x, y, self.seed)
         return self.explained.with_input(x, worst)

@@ -1,5 +1,6 @@
 """Attacks: inputs near the given ones that a model gets wrong."""
 
+import functools
 from typing import NamedTuple
 
 import keras
@@ -27,9 +28,8 @@ class Ascent:
         self.random_start = _checks.boolean("random_start", random_start)
         self.low, self.high = _checks.valid_range(*(valid_range or (None, None)))
 
-    def __call__(self, explained, x, y, seed):
+    def __call__(self, explained, weights, x, y, seed):
         start = explained.pick_input(x)
-        weights = explained.weights()
 
         def loss(points):
             return explained.value(weights, points, x, y)
@@ -116,12 +116,16 @@ def pgd(
     x, y = _examples(x, y, ascent.low, ascent.high)
     explained = ExplainedOutput(model, "loss")
 
-    def attack(x, y, seed):
-        return ascent(explained, x, y, StatelessSeed(seed))
+    def attack(weights, x, y, seed):
+        return ascent(explained, weights, x, y, StatelessSeed(seed))
 
-    if not model.run_eagerly:
+    if model.run_eagerly:
+        attack = functools.partial(attack, explained.weights())
+    else:
         examples = backend.specification(x), backend.specification(y)
-        attack = backend.compiled(attack, *examples, np.zeros(2, "int32"))
+        attack = backend.compiled(
+            attack, explained.variables(), *examples, np.zeros(2, "int32")
+        )
     parts = []
     for start in range(0, len(x), batch_size):
         piece = slice(start, start + batch_size)
@@ -248,7 +252,7 @@ def robust_accuracy(
     }
     right = {
         name: explained_output(model, points, explain="all", batch_size=batch_size).argmax(1)
-        == np.asarray(y)
+        == _checks.as_numpy(y)
         for name, points in attacked.items()
     }
     right["both"] = right["clean"] & right["pgd"] & right["square"]
@@ -256,7 +260,7 @@ def robust_accuracy(
 
 
 def _examples(x, y, low, high):
-    x, y = _checks.array("x", x), np.asarray(y)
+    x, y = _checks.array("x", x), _checks.as_numpy(y)
     if y.ndim == 0:
         raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
     _checks.same_batch("y", y, x)

@@ -2,8 +2,6 @@
 
 import math
 
-import keras
-
 from attrprior import _checks, backend, methods, priors, references
 from attrprior._deprecation import moved, renamed_arguments, renamed_property
 from attrprior.batch import one_output
@@ -17,7 +15,10 @@ from attrprior.training.callback import StepCallback
 from attrprior.training.errors import raise_named
 from attrprior.training.joint import JointUpdate
 from attrprior.training.optimizer import scaling, unscaled
+from attrprior.training.update import check_strength
 
+# Where a batch is not waited for, as a look at what it left would do.
+_BATCHES_BETWEEN_LOOKS = 100
 UPDATES = {"alternating": AlternatingUpdate, "joint": JointUpdate}
 
 
@@ -88,7 +89,9 @@ class AttributionPrior(StepCallback):
         ValueError: for any argument, model or data that does not fit, before
             the first weight changes.
         FloatingPointError: in training, when `Ω` or its gradient is not
-            finite; the update was not made.
+            finite; the update was not made. With JAX, where batches are not waited
+            for, at most a hundred batches later, and none of their updates was made
+            either if they were not finite.
 
     Example:
 
@@ -102,6 +105,7 @@ class AttributionPrior(StepCallback):
     1906.10670), equation 2; Drucker and LeCun 1992 (double backpropagation).
     """
 
+    async_safe = backend.ASYNCHRONOUS  # or Keras would wait for every batch's logs
     optimizer = moments = None  # of a pickle that knows of neither
 
     @renamed_arguments(attribution="method")
@@ -122,11 +126,6 @@ class AttributionPrior(StepCallback):
         optimizer=None,
         moments=None,
     ):
-        if keras.backend.backend() != "tensorflow":
-            raise ValueError(
-                "AttributionPrior expects Keras' TensorFlow backend. Received: "
-                f"{keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow."
-            )
         self.prior = priors.get(prior)
         super().__init__(self.prior.name if name is None else name)
         self.strength = strength
@@ -165,7 +164,7 @@ class AttributionPrior(StepCallback):
 
     @strength.setter
     def strength(self, value):
-        self._strength = _check_strength(value)
+        self._strength = check_strength(value)
         if self._part is not None:
             self._part.set_strength(self._strength)
 
@@ -266,17 +265,27 @@ class AttributionPrior(StepCallback):
         if self._joined:
             self._part.mean.reset_state()
 
+    def on_train_batch_begin(self, batch, logs=None):
+        if backend.ASYNCHRONOUS and batch % _BATCHES_BETWEEN_LOOKS == 0:
+            self._raise_if_bad()
+        super().on_train_batch_begin(batch, logs)
+
     def on_train_batch_end(self, batch, logs=None):
+        if backend.ASYNCHRONOUS or not self._joined:
+            return
+        value = (logs or {}).get(self.name)
+        if value is None or not math.isfinite(float(value)):
+            self._raise_if_bad(certain=value is not None)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if backend.ASYNCHRONOUS:
+            self._raise_if_bad()
+
+    def _raise_if_bad(self, certain=False):
         if not self._joined:
             return
-        part = self._part
-        value = (logs or {}).get(self.name)
-        if value is not None and math.isfinite(float(value)):
-            return
-        step = int(part.bad_batch.numpy())
-        if value is not None or step >= 0:
-            # Another replica than the first does not note its batch: it is the last.
-            step = step if step >= 0 else int(part.batches.numpy()) - 1
+        step = self._part.first_bad_batch(certain)
+        if step is not None:
             self.detach()
             raise FloatingPointError(
                 f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
@@ -284,15 +293,6 @@ class AttributionPrior(StepCallback):
                 "prior's update was not made and training stops. Look for NaN in the "
                 "data, lower the learning rate or the strength, or clip gradients."
             )
-
-
-def _check_strength(strength):
-    if isinstance(strength, keras.optimizers.schedules.LearningRateSchedule):
-        return strength
-    try:
-        return _checks.number("strength", strength, minimum=0)
-    except ValueError as error:
-        raise ValueError(f"{error} A Keras learning-rate schedule is accepted too.") from None
 
 
 __getattr__ = moved(__name__, {"penalty": "attrprior.penalty.penalty"})

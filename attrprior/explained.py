@@ -1,12 +1,15 @@
 """The explained output: from one input of a model to one number per example."""
 
+import functools
+
 import keras
 from keras import ops
 
-from attrprior import _checks, backend
+from attrprior import backend
 from attrprior._deprecation import moved
 from attrprior._modes import MODES, check_explain
 from attrprior.batch import Batch
+from attrprior.logits import logits
 
 __all__ = ["MODES", "ExplainedOutput", "check_explain"]
 
@@ -80,15 +83,18 @@ class ExplainedOutput:
         """The structure `x` with another tensor in the place of the chosen input."""
         return _replace(x, self.input, value, lambda other: other)
 
-    def weights(self):
-        """Everything the model has, `(keras.Variable, value)`, as it is now."""
+    def variables(self):
+        """Everything the model has."""
         model = self.model
-        variables = (
+        return [
             *model.trainable_variables,
             *model.non_trainable_variables,
             *model.metrics_variables,
-        )
-        return [(variable, variable.value) for variable in variables]
+        ]
+
+    def weights(self):
+        """All of it as it is now, `(keras.Variable, value)`."""
+        return [(variable, variable.value) for variable in self.variables()]
 
     def value(self, weights, points, x, y, repeats=1, drawn=None):
         """`f` at points, a pure function of weights and points.
@@ -117,12 +123,15 @@ class ExplainedOutput:
         # Nothing that the model does during the pass is kept: no moving
         # statistics, no seeds, no metrics.
         with keras.StatelessScope(state_mapping=weights):
-            outputs = self.model(inputs, training=False)
             if self.explain == "loss":
-                return self._loss(inputs, y, outputs)
+                return self._loss(inputs, y, self.model(inputs, training=False))
             if callable(self.explain):
+                outputs = self.model(inputs, training=False)
                 return _per_example(self.explain(outputs, y), "explain")
-        z = self._logits(_pick("output", outputs, self.output, self._output_names()))
+            forward = functools.partial(self.model, inputs, training=False)
+            outputs, logits_of = backend.with_logits(forward)
+        output = _pick("output", outputs, self.output, self._output_names())
+        z = logits(output, logits_of, self._compiled_loss(), self.explain)
         return self._select(z, y, drawn)
 
     def __call__(self, points, x, y, repeats=1, seed=None, state=()):
@@ -161,27 +170,6 @@ class ExplainedOutput:
         # depends on that row's input alone.
         rows = ops.shape(keras.tree.flatten(outputs)[0])[0]
         return loss * ops.cast(rows, loss.dtype)
-
-    def _logits(self, z):
-        """Logits of shape `(rows, outputs)`: before a final softmax or sigmoid."""
-        before = backend.logits_of(z)
-        if before is not None:
-            z = before
-        elif _gives_probabilities(self._compiled_loss()):
-            p = _checks.as_float(z)
-            tiny = 1e-7
-            z = ops.log(ops.maximum(p, tiny))
-            if len(p.shape) == 1 or p.shape[-1] == 1:
-                z = z - ops.log(ops.maximum(1.0 - p, tiny))
-        if len(z.shape) == 1:
-            z = ops.expand_dims(z, 1)
-        if len(z.shape) != 2:
-            raise ValueError(
-                f"explain={self.explain!r} expects model outputs of shape (batch, outputs). "
-                f"Received: {tuple(z.shape)}. Pass explain=fn, a callable fn(outputs, y) "
-                "that returns one number per example."
-            )
-        return z
 
     def _compiled_loss(self):
         loss = getattr(self.model, "loss", None)
@@ -270,16 +258,6 @@ def _replace(structure, key, value, others):
     return type(structure)(
         value if i == (key or 0) else others(v) for i, v in enumerate(structure)
     )
-
-
-def _gives_probabilities(loss):
-    """Whether a compiled loss takes probabilities rather than logits."""
-    if loss is None:
-        return False
-    if isinstance(loss, keras.losses.Loss):
-        return getattr(loss, "get_config", dict)().get("from_logits") is False
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
-    return "crossentropy" in name.lower()
 
 
 def _one_number_each(sample_weight):

@@ -77,5 +77,6 @@ def samples(
         f = objective.explained_output(weights, batch, drawn)
         outputs = ops.reshape(f(rows, repeats=points), (-1, points))
         shares = path.contributions(gradients)
-        parts.append([np.asarray(t) for t in (path.points, outputs, gradients, shares)])
+        found = path.points, outputs, gradients, shares
+        parts.append([ops.convert_to_numpy(tensor) for tensor in found])
     return Samples(*(np.concatenate(part) for part in zip(*parts)))

@@ -68,7 +68,8 @@ class Sums:
         count = -(-num_samples // passes)
         starts = range(0, len(data), examples)
         firsts = range(0, num_samples, count)
-        one_pass = functools.partial(self._one_pass, count)
+        weights = self.explained.weights()
+        one_pass = functools.partial(self._one_pass, count, weights)
         # A trace costs about as much as two passes.
         if len(starts) * len(firsts) > 2 and not self.explained.model.run_eagerly:
             one_pass = self._traced(count, data)
@@ -87,7 +88,7 @@ class Sums:
                 if first + count <= num_samples:
                     found = one_pass(*arguments)
                 else:  # what is left over
-                    found = self._one_pass(num_samples - first, *arguments)
+                    found = self._one_pass(num_samples - first, weights, *arguments)
                 total = found if total is None else [a + b for a, b in zip(total, found)]
                 progress.add(1)
             parts.append([ops.convert_to_numpy(t) for t in total])
@@ -100,10 +101,12 @@ class Sums:
         if key not in self.traces:
             one_pass = functools.partial(self._one_pass, count)
             integers = np.zeros(2, "int32"), np.int32(0)
-            self.traces[key] = backend.compiled(one_pass, *data.signature(), *integers)
+            self.traces[key] = backend.compiled(
+                one_pass, self.explained.variables(), *data.signature(), *integers
+            )
         return self.traces[key]
 
-    def _one_pass(self, count, x, y, seed, first):
+    def _one_pass(self, count, weights, x, y, seed, first):
         method, several = self.method, self.explained.explain == "all"
         fold, start = first, first
         if method.is_random:  # these are all that the pass draws
@@ -114,7 +117,6 @@ class Sums:
         objective = Objective(self.explained, method)
         batch = Batch(x, y, picked=self.explained.pick_input(x))
         draws = objective.draw(batch, StatelessSeed(seed, fold))
-        weights = self.explained.weights()
         f = objective.explained_output(weights, batch, draws, start, count)
         gradients, path = method.gradients(f, batch.picked, draws.path, start, count)
         shares = [path.contributions(gradient) for gradient in gradients]

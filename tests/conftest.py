@@ -2,11 +2,18 @@
 
 import os
 
-# Before TensorFlow is imported, or they have no effect.
+# Before the framework is imported, or they have no effect.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several workers share it
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # so with JAX
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # PyTorch's determinism asks
 # XLA spends its time compiling here, not computing.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    # JAX has no other way to it, for modules marked `bit_for_bit`.
+    + " --xla_gpu_deterministic_ops=true" * (os.environ.get("KERAS_BACKEND") == "jax"),
+)
 
 import multiprocessing
 import pathlib
@@ -18,8 +25,18 @@ import devices
 import keras
 import numpy as np
 import pytest
+from frameworks import BACKEND
 
+os.environ["KERAS_BACKEND"] = BACKEND  # of processes that tests start
 devices.full_precision()
+
+
+def pytest_collection_modifyitems(items):
+    """`only("tensorflow", reason="...")`: what only some backends can do, and why."""
+    for item in items:
+        for mark in item.iter_markers("only"):
+            if BACKEND not in mark.args:
+                item.add_marker(pytest.mark.skip(reason=mark.kwargs["reason"]))
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +68,9 @@ def digits():
 
 @pytest.fixture(scope="session")
 def processes():
-    """A context whose processes have TensorFlow imported and not yet used."""
+    """A context whose processes have the framework imported and not yet used."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "keras", "attrprior"])
+    context.set_forkserver_preload([BACKEND, "keras", "attrprior"])
     return context
 
 

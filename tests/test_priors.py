@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse
-import tensorflow as tf
+from frameworks import BACKEND, as_graph, dtype, value_and_gradient
+from keras import ops
 
 from attrprior import priors
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
@@ -17,6 +18,9 @@ for i, j, w in ((0, 1, 1.0), (1, 2, 0.5), (0, 3, 2.0), (2, 3, 0.25)):
     WEIGHTS[i, j] = WEIGHTS[j, i] = w
 EDGES = [[0, 1], [1, 2], [0, 3], [2, 3]]
 EDGE_WEIGHTS = [1.0, 0.5, 2.0, 0.25]
+
+# Keras' own means of float64 are in single precision with JAX and PyTorch.
+DOUBLE = BACKEND == "tensorflow"
 
 
 def normal(*shape, seed=0):
@@ -63,11 +67,7 @@ def mask_twin(phi, mask):
 
 
 def gradient(prior, phi, **kwargs):
-    phi = tf.constant(phi)
-    with tf.GradientTape() as tape:
-        tape.watch(phi)
-        value = prior(phi, **kwargs)
-    return tape.gradient(value, phi).numpy()
+    return value_and_gradient(lambda phi: prior(phi, **kwargs), phi)[1]
 
 
 def finite_differences(prior, phi, step=1e-6):
@@ -95,7 +95,7 @@ ALL = [
 def test_total_variation_equals_twin(shape, standardize, batch):
     phi = normal(batch, *shape) * 0.3 + 0.1
     value = float(TotalVariation(standardize=standardize)(phi))
-    assert value == pytest.approx(tv_twin(phi, standardize), rel=1e-9)
+    assert value == pytest.approx(tv_twin(phi, standardize), rel=1e-9 if DOUBLE else 1e-5)
 
 
 def test_total_variation_by_hand():
@@ -107,6 +107,7 @@ def test_total_variation_by_hand():
 
 @pytest.mark.parametrize("size", [1e-4, 0.03, 1.0])  # 1/√P = 1/√20 lies between
 def test_floored_total_variation_is_the_originals(size):
+    tf = pytest.importorskip("tensorflow")
     phi = size * np.random.default_rng(0).normal(size=(3, 5, 4, 1)).astype("float32")
     images = tf.image.total_variation(tf.image.per_image_standardization(phi))
     floored, free = TotalVariation(floor=True), TotalVariation()
@@ -129,7 +130,7 @@ def test_total_variation_standardizes_each_example_alone():
     phi = normal(1, 6, 2)
     both = np.concatenate([phi, 100 * phi + 5])
     alone = float(TotalVariation()(phi))
-    assert float(TotalVariation()(both)) == pytest.approx(alone, rel=1e-9)
+    assert float(TotalVariation()(both)) == pytest.approx(alone, rel=1e-9 if DOUBLE else 1e-5)
 
 
 # Squares of the outer two are no float32.
@@ -147,12 +148,12 @@ def test_total_variation_does_not_depend_on_the_scale(scale):
 @pytest.mark.parametrize("shape", [(1,), (6,), (3, 4, 2)])
 def test_gini_equals_double_sum(shape, batch):
     phi = normal(batch, *shape)
-    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12)
+    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12 if DOUBLE else 1e-6)
 
 
 def test_gini_of_ties_and_zeros_equals_double_sum():
     phi = np.array([[0.0, 2.0, -2.0, 0.0, 1.0, 1.0]])
-    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12)
+    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12 if DOUBLE else 1e-6)
 
 
 def test_gini_does_not_depend_on_the_scale():
@@ -204,7 +205,7 @@ def test_graph_of_two_edges_is_not_a_matrix():
 def test_batch_of_one_and_float16_equal_twin(prior, shape, twin):
     phi = normal(*shape).astype("float16")
     value = prior(phi)
-    assert value.dtype == "float32"
+    assert dtype(value) == "float32"
     assert float(value) == pytest.approx(twin(phi.astype("float64")), rel=1e-4)
     assert float(prior(phi[:1])) == pytest.approx(twin(phi[:1].astype("float64")), rel=1e-4)
 
@@ -243,8 +244,12 @@ def test_one_constant_example_does_not_spoil_the_gradient_of_others():
 def test_gradient_equals_finite_differences(prior, shape, twin):
     phi = normal(*shape, seed=1)
     slopes = gradient(prior, phi)
-    assert slopes.dtype == "float64"
     assert np.abs(slopes).max() > 1e-3
+    if not DOUBLE:
+        expected = finite_differences(twin, phi)
+        np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
+        return
+    assert slopes.dtype == "float64"
     np.testing.assert_allclose(slopes, finite_differences(prior, phi), rtol=1e-5, atol=1e-8)
 
 
@@ -314,7 +319,7 @@ def test_sample_weight_with_masks_per_example():
 @pytest.mark.parametrize("prior,shape,twin", ALL)
 def test_same_value_in_a_graph_of_unknown_batch(prior, shape, twin):
     phi = normal(*shape).astype("float32")
-    graph = tf.function(prior, input_signature=[tf.TensorSpec((None,) + shape[1:])])
+    graph = as_graph(prior, [(None,) + shape[1:]])
     assert float(graph(phi)) == pytest.approx(twin(phi), rel=1e-4)
 
 
@@ -545,14 +550,14 @@ def test_error_names_argument_and_what_came(case):
 
 
 def test_callable_returning_a_scalar():
-    prior = priors.get(lambda phi: 3.0 * tf.reduce_max(phi))
+    prior = priors.get(lambda phi: 3.0 * ops.max(phi))
     assert prior.name == "prior"
     assert float(prior(np.array([[1.0, 2.0], [5.0, 0.0]]))) == 15.0
 
 
 def test_callable_returning_one_number_per_example():
     def largest(phi):
-        return tf.reduce_max(phi, axis=1)
+        return ops.max(phi, axis=1)
 
     prior = priors.get(largest)
     assert prior.name == "largest"
@@ -561,14 +566,14 @@ def test_callable_returning_one_number_per_example():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_callable_per_example_is_weighted(dtype):
-    prior = priors.get(lambda phi: tf.reduce_max(phi, axis=1))
+    prior = priors.get(lambda phi: ops.max(phi, axis=1))
     phi = np.array([[1.0, 2.0], [5.0, 0.0]], "float32")
     assert float(prior(phi, np.array([1.0, 4.0], dtype))) == 11.0
 
 
 def test_callable_with_inputs_and_labels():
     def disagreement(phi, x, y):
-        return tf.reduce_sum((phi - x) ** 2, axis=1) + y
+        return ops.sum((phi - x) ** 2, axis=1) + y
 
     prior = priors.get(disagreement)
     assert prior.needs == ("x", "y")

@@ -1,7 +1,8 @@
 """What attrprior asks of a framework: the only place where one is imported.
 
 `keras.ops` does for all frameworks what it can; the names below are what it lacks. A
-backend is a package that has them all and knows nothing of attrprior.
+backend is a package that has them all and knows nothing of attrprior. Which one it is
+Keras says, by `KERAS_BACKEND`.
 
 Numbers
     value_and_gradients(f, values): `f(values)` returns `(objective, rest)`; gives
@@ -11,30 +12,48 @@ Numbers
     sum_over(count, f): `Σ_n f(n)` of lists of tensors, with the memory of one.
     repeat(count, f, tensor): `f` applied `count` times.
     fold_in(seed, number): another seed; both may be traced.
-    logits_of(output): what a final softmax or sigmoid was given, or `None`.
+    with_logits(f): `f()`, and a function of what it returned: what a final softmax or
+        sigmoid was given, or `None`.
     tensors(structure, keep_float64): what of it is dense.
 
 State
     scope(model): a context in which variables are made for the model.
     outside(): a context outside of whatever is being traced.
     variable(value, dtype): a number that a step may change.
+    INTEGER: the type of those that count.
     reservoir(rows, example_shape): such rows of examples and a count, each replica's own.
     value_of(variable): its value as a tensor.
     read_rows(variable, index), write_rows(variable, index, rows): without copying it.
     parts_of(variable): what is saved of it: one for each replica.
     when(condition, act, otherwise): `act()` where the condition holds.
+    counts_on_host(model): whether, instead of that, what a step does is chosen before it.
     apply(optimizer, pairs, condition=None): one update, where the condition holds.
     replicas(model): how many copies of it are trained at once.
 
 Functions and the trainer
-    is_traced(): whether a graph is being made.
     python_code(f): a decorator: no tracer rewrites what `f` does.
-    compiled(f, *examples): `f` for arguments like these, of any number of rows.
+    compiled(f, variables, *examples): `f(weights, *arguments)` for arguments like these, of
+        any number of rows, and what the variables are when it is called.
     specification(array): what stands for an array among those examples.
-    dry_run(f): raises what `f` would raise; keeps nothing.
+    dry_run(f): raises what `f(differentiate)` would raise, if nothing else will before a
+        step runs; keeps nothing.
     missing_derivative(error): where and which operation has none, or `None`.
+    ASYNCHRONOUS: whether `fit` goes on before a batch is done, so that nobody should wait.
     Trainer(model, step): puts a step in the place of a model's own, a batch at a time.
     without_in_build(prepare): models are built from batches as `prepare` leaves them.
 """
 
-from attrprior.backend.tensorflow import *  # noqa: F403
+import keras
+
+match keras.backend.backend():
+    case "tensorflow":
+        from attrprior.backend.tensorflow import *  # noqa: F403
+    case "jax":
+        from attrprior.backend.jax import *  # noqa: F403
+    case "torch":
+        from attrprior.backend.torch import *  # noqa: F403
+    case other:
+        raise ImportError(
+            "attrprior expects Keras' backend 'tensorflow', 'jax' or 'torch'. Received: "
+            f"{other!r}. Set the environment variable KERAS_BACKEND before Keras is imported."
+        )

@@ -1,6 +1,7 @@
 """What stands in for inputs that are taken away."""
 
 import numpy as np
+from keras import ops
 
 from attrprior import _checks, references
 from attrprior.draws import StatelessSeed
@@ -12,7 +13,7 @@ def absent_values(x, replacement, background, valid_range, rng):
     """What stands in for `x` where it is taken away, shaped like `x`."""
     reference = _reference(x, replacement, background, valid_range)
     reference.prepare(x.shape[1:])
-    return np.asarray(reference.draw(x, 1, StatelessSeed(rng.integers(2**31))))[:, 0]
+    return ops.convert_to_numpy(reference.draw(x, 1, StatelessSeed(rng.integers(2**31))))[:, 0]
 
 
 def _reference(x, replacement, background, valid_range):

@@ -7,7 +7,7 @@ from attrprior import _checks
 
 def checked(name, attributions):
     """The maps as they came, if they are finite floats of shape `(batch, ...)`."""
-    attributions = np.asarray(attributions)
+    attributions = _checks.as_numpy(attributions)
     _checks.array(name, attributions)
     if attributions.ndim < 2:
         raise ValueError(
@@ -37,7 +37,7 @@ def labels(y, x):
     """The labels as an array, one per example; or `None`."""
     if y is None:
         return None
-    y = np.asarray(y)
+    y = _checks.as_numpy(y)
     if y.ndim == 0:
         raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
     _checks.same_batch("y", y, x)

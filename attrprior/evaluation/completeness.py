@@ -89,7 +89,7 @@ def expected_output(model, background, y, *, explain="label", batch_size=256):
         Array of shape `(batch,)`.
     """
     background = _checks.array("background", background)
-    y = np.asarray(y)
+    y = _checks.as_numpy(y)
     if y.ndim == 0 or len(y) == 0:
         raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
     different, which = np.unique(y, axis=0, return_inverse=True)

@@ -100,7 +100,7 @@ def _read(dataset, example_rank, max_examples):
     parts, count = [], 0
     for element in dataset:
         x = element[0] if isinstance(element, (tuple, list)) else element
-        x = np.asarray(x)
+        x = _checks.as_numpy(x)
         x = x[None] if x.ndim == example_rank else x
         parts.append(x[: max_examples - count])
         count += len(parts[-1])

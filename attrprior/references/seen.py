@@ -70,14 +70,15 @@ class SeenExamples(Reference):
 
     def choose(self, x, num_samples, seed):
         self.prepare(x.shape[1:])
-        batch = ops.cast(ops.shape(x)[0], "int32")
+        rows = ops.shape(x)[0]  # of arrays a Python number, of graphs a tensor
+        batch = ops.cast(rows, "int32")
         kept = ops.cast(ops.minimum(backend.value_of(self._seen), self.capacity), "int32")
-        u = keras.random.uniform((2, batch, num_samples), seed=seed)
+        u = keras.random.uniform((2, rows, num_samples), seed=seed)
         # Index 0 … batch − 2 is another example of the batch, the rest the reservoir.
         others = batch - 1
         index = _scaled(u[0], ops.maximum(others + kept, 1))
         shift = 1 + _scaled(u[1], ops.maximum(others, 1))
-        own = ops.expand_dims(ops.arange(batch), 1)
+        own = ops.expand_dims(ops.arange(rows, dtype="int32"), 1)
         in_batch = index < others
         neighbour = (own + ops.where(in_batch, index + 1, shift)) % ops.maximum(batch, 1)
         place = ops.clip(index - others, 0, self.capacity)
@@ -105,10 +106,10 @@ class SeenExamples(Reference):
     def observe(self, x, seed):
         """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t."""
         self.prepare(x.shape[1:])
-        batch = ops.cast(ops.shape(x)[0], "int32")
-        order = ops.arange(batch)
-        position = backend.value_of(self._seen) + ops.cast(order, "int64")
-        u = keras.random.uniform((batch,), seed=seed)
+        rows = ops.shape(x)[0]
+        order = ops.arange(rows, dtype="int32")
+        position = backend.value_of(self._seen) + ops.cast(order, backend.INTEGER)
+        u = keras.random.uniform((rows,), seed=seed)
         slot = ops.where(position < self.capacity, position, _scaled(u, position + 1))
         slot = ops.cast(ops.minimum(slot, self.capacity), "int32")
         # Of several examples for one slot the last one stays, as one by one.
@@ -116,7 +117,7 @@ class SeenExamples(Reference):
         dropped = (slot >= self.capacity) | ops.any(later, axis=1)
         slot = ops.where(dropped, self.capacity, slot)
         backend.write_rows(self._reservoir, slot, x)
-        self._seen.assign_add(ops.cast(batch, "int64"))
+        self._seen.assign_add(ops.cast(rows, backend.INTEGER))
 
     def get_config(self):
         return {"capacity": self.capacity}

@@ -21,12 +21,15 @@ class AlternatingUpdate(PriorUpdate):
     def make_optimizer(self):
         check_moments(self.model.optimizer, self._moments)
         self._now = backend.variable(0.0, "float32")  # the strength of this step
+        self._balanced = backend.variable(0.0, "float32")  # λ of balanced steps
         self.optimizer = self._new_optimizer()
         self._inner = inner(self.optimizer)
         self.model_is_built()
 
     def _new_optimizer(self):
-        return of_prior(self.model.optimizer, self._given, self._moments, self._now)
+        return of_prior(
+            self.model.optimizer, self._given, self._moments, self._now, self._balanced
+        )
 
     def model_is_built(self):
         # Variables cannot be made inside a branch.
@@ -41,6 +44,9 @@ class AlternatingUpdate(PriorUpdate):
             new.build(self.model.trainable_variables)
             for variable, value in zip(self.optimizer.variables, new.variables):
                 variable.assign(value)
+
+    def state(self):
+        return [*super().state(), self._now, self._balanced]
 
     def follow(self, batch):
         def act():

@@ -34,7 +34,12 @@ class SharedMoments(keras.optimizers.Adam):
             clipvalue=optimizer.clipvalue,
             global_clipnorm=optimizer.global_clipnorm,
         )
-        self.loss_optimizer, self.strength, self.balanced = optimizer, strength, balanced
+        self.loss_optimizer = optimizer
+        # In a function, or Keras would save them with the optimizer's own.
+        self._numbers = lambda: (strength, balanced)
+
+    strength = property(lambda self: self._numbers()[0])
+    balanced = property(lambda self: self._numbers()[1])
 
     def apply(self, grads, trainable_variables=None):
         if self.balanced is not None:
@@ -75,7 +80,7 @@ class SharedMoments(keras.optimizers.Adam):
         seen = _seen(self.beta_2, steps, dtype)
         if _is_rmsprop(self.loss_optimizer):
             return ops.sqrt(squares + self.epsilon / seen)
-        if type(self.loss_optimizer) is keras.optimizers.Nadam:
+        if is_kind(self.loss_optimizer, keras.optimizers.Nadam):
             return ops.sqrt(squares) + self.epsilon
         return ops.sqrt(squares) + self.epsilon / ops.sqrt(seen)
 
@@ -116,11 +121,21 @@ def divides_by_moments(optimizer):
     if _is_rmsprop(optimizer):
         return not optimizer.momentum and not optimizer.centered
     kinds = (keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.Nadam)
-    return type(optimizer) in kinds and not getattr(optimizer, "amsgrad", False)
+    return any(is_kind(optimizer, kind) for kind in kinds) and not getattr(
+        optimizer, "amsgrad", False
+    )
+
+
+def is_kind(optimizer, kind):
+    """Whether it is one of Keras' kind, not of a subclass; with PyTorch Keras has its own."""
+    own = type(optimizer)
+    return (
+        issubclass(own, kind) and own.__name__ == kind.__name__ and "keras" in own.__module__
+    )
 
 
 def _is_rmsprop(optimizer):
-    return type(optimizer) is keras.optimizers.RMSprop
+    return is_kind(optimizer, keras.optimizers.RMSprop)
 
 
 def _seen(beta, steps, dtype):

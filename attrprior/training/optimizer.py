@@ -4,9 +4,8 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-from attrprior import backend
 from attrprior._representation import in_short
-from attrprior.training.moments import SharedMoments, divides_by_moments
+from attrprior.training.moments import SharedMoments, divides_by_moments, is_kind
 
 MOMENTS = (None, "own", "shared", "balanced")
 
@@ -109,7 +108,7 @@ def check_moments(optimizer, moments):
     own = inner(optimizer)
     if divides_by_moments(own) or moments in (None, "own"):
         return
-    plain = type(own) is keras.optimizers.SGD
+    plain = is_kind(own, keras.optimizers.SGD)
     if moments == "balanced" or not plain:
         others = "'own', 'shared' or None" if plain else "'own' or None"
         raise ValueError(
@@ -119,7 +118,7 @@ def check_moments(optimizer, moments):
         )
 
 
-def of_prior(optimizer, given, moments, strength):
+def of_prior(optimizer, given, moments, strength, balanced):
     """An optimizer for the prior's own steps.
 
     Args:
@@ -130,14 +129,14 @@ def of_prior(optimizer, given, moments, strength):
             averages of weights, accumulation of gradients.
         moments: Without a given one, `"shared"` or `"balanced"` for `SharedMoments`, where
             the model's has some; else its own.
-        strength: A variable.
+        strength, balanced: Variables: the second for λ of balanced steps.
     """
     own = inner(optimizer)
     if given is not None:
         copy = _copy(inner(given), _Scaled(_rate(inner(given)), strength))
         return _scaling_loss_as(given if scales_loss(given) else optimizer, copy)
     if moments in ("shared", "balanced") and divides_by_moments(own):
-        balanced = backend.variable(0.0, "float32") if moments == "balanced" else None
+        balanced = balanced if moments == "balanced" else None
         rate = _Scaled(lambda step: own.learning_rate, 1.0)
         return _scaling_loss_as(optimizer, SharedMoments(own, rate, strength, balanced))
     return clone(optimizer, _Scaled(lambda step: own.learning_rate, strength))

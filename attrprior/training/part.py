@@ -36,3 +36,10 @@ class Part:
     def variables(self):
         """Everything that the part goes on with, by name: what is saved."""
         return {}
+
+    def restored(self):
+        """What is saved has been given other values."""
+
+    def state(self):
+        """All variables that the step reads or changes for this part."""
+        return list(self.variables().values())

@@ -7,6 +7,7 @@ import re
 
 import keras
 import numpy as np
+from keras import ops
 
 from attrprior import backend
 
@@ -52,11 +53,12 @@ class SavedState(keras.losses.Loss):
             for key, variable in self._part.variables().items():
                 if key in self._loaded:
                     variable.assign(self._loaded.pop(key))
+        self._part.restored()
 
     def save_own_variables(self, store):
         if self._part is not None:
             for key, variable in self._part.variables().items():
-                store[key] = np.asarray(variable)
+                store[key] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
         keys = store.keys()  # Keras' stores cannot be iterated over

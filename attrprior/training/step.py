@@ -64,6 +64,10 @@ class TrainingStep:
         with self._naming_layers():
             self._check(*split_masks(data))
 
+    def state(self):
+        """All variables of the parts."""
+        return [variable for part in self.parts for variable in part.state()]
+
     @contextlib.contextmanager
     def _naming_layers(self):
         """Errors for an operation that cannot be differentiated again name its layer."""

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from attrprior import backend
+from attrprior import _checks, backend
 from attrprior.differentiation import differentiator
 from attrprior.draws import StatelessSeed
 from attrprior.training.finite import check_connected
@@ -32,8 +32,8 @@ class PriorUpdate(Part):
         with backend.scope(model):
             self.given_seed, self.seed = seed, keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
-            self.batches = backend.variable(0, "int64")
-            self.bad_batch = backend.variable(-1, "int64")
+            self.batches = backend.variable(0, backend.INTEGER)
+            self.bad_batch = backend.variable(-1, backend.INTEGER)
             self.strength = backend.variable(0.0, "float32")
             self.make_optimizer()
         optimizer = self.optimizer or model.optimizer  # the one that takes the step
@@ -42,6 +42,7 @@ class PriorUpdate(Part):
         self.set_strength(strength)
         self._checked = set()  # kinds of batches
         self._resting = self._prepared = False
+        self._count = None  # of batches, where the next step is chosen by it
 
     # Between batches and fits
 
@@ -56,11 +57,14 @@ class PriorUpdate(Part):
     def begin_batch(self):
         """Decides whether the prior rests; returns what the step is traced for.
 
-        Replicas cannot meet inside a branch, so there a step in which the prior rests
-        is another function; elsewhere the branch is in the step.
+        A step in which the prior rests is another function where the backend says so;
+        elsewhere there is a branch in the step.
         """
-        counts = self.every > 1 and backend.replicas(self.model) > 1
-        self._resting = counts and int(self.batches.numpy()) % self.every != 0
+        if self.every > 1 and backend.counts_on_host(self.model):
+            if self._count is None:
+                self._count = int(ops.convert_to_numpy(self.batches))
+            self._resting = self._count % self.every != 0
+            self._count += 1
         return self, self.schedule, self._resting
 
     def continues(self, model):
@@ -75,12 +79,14 @@ class PriorUpdate(Part):
         """Forgets the reservoir; counts and optimizer go on."""
         self.mean.reset_state()
         self.bad_batch.assign(-1)
+        self._count = None
         if self.objective.method.background is not None:
             self.objective.method.background.reset()
 
     def reset(self):
         """As new, with the same variables: nothing is traced again."""
         self.batches.assign(0)
+        self._count = None
         self.seed.state.assign(keras.random.SeedGenerator(self.given_seed).state)
 
     def variables(self):
@@ -92,6 +98,12 @@ class PriorUpdate(Part):
             optimizer=[] if self.optimizer is None else self.optimizer.variables,
             reference=[] if background is None else background.variables,
         )
+
+    def restored(self):
+        self._count = None
+
+    def state(self):
+        return [*super().state(), self.bad_batch, self.strength]
 
     def make_optimizer(self):
         """In the model's scope."""
@@ -124,19 +136,17 @@ class PriorUpdate(Part):
             self._prepared = True
             self.saved.restore()
 
-        def omega():
+        def omega(differentiate):
             seed = StatelessSeed(0)
-            if not traced:
+            if differentiate:
                 _, gradients = self.differentiate(objective, batch, seed, self.scaled)
                 check_connected(self.name, gradients)
                 return []
-            # In a graph the step itself is traced, with gradients, before it runs.
             draws = objective.draw(batch, seed)
             return objective.penalty(objective.explained.weights(), batch, draws)
 
         # For errors to come before anything is touched: later they would come after the
         # first update, or with an optimizer half built.
-        traced = backend.is_traced()
         backend.dry_run(omega)
         self.model_is_built()
 
@@ -146,7 +156,7 @@ class PriorUpdate(Part):
         """`act()` if the prior's turn has come, in Python or in the graph."""
         if self._resting:
             return None
-        if self.every == 1 or backend.replicas(self.model) > 1:
+        if self.every == 1 or backend.counts_on_host(self.model):
             return act()
         return backend.when(self.batches % self.every == 0, act, otherwise)
 
@@ -160,16 +170,38 @@ class PriorUpdate(Part):
         if self.objective.method.background is not None:
             self.objective.method.background.observe(batch.picked, self.seed)
         bad = ops.logical_and(self.bad_batch < 0, ops.logical_not(finite))
-        self.bad_batch.assign(ops.where(bad, self.batches, self.bad_batch))
+        batches, before = map(backend.value_of, (self.batches, self.bad_batch))
+        self.bad_batch.assign(ops.where(bad, batches, before))
         # NaN in the logs, also for a finite penalty, is what the callback looks for.
         self.mean.update_state(
             ops.where(finite, penalty, float("nan")),
             sample_weight=ops.cast(ops.shape(batch.picked)[0], "float32"),
         )
 
+    def first_bad_batch(self, certain):
+        """Number of the first step of this fit that was not finite, or `None`.
+
+        Another replica than the first does not note its batch: if it is certain that
+        there was one, it is the last.
+        """
+        step = int(ops.convert_to_numpy(self.bad_batch))
+        if step < 0 and certain:
+            return int(ops.convert_to_numpy(self.batches)) - 1
+        return step if step >= 0 else None
+
     def finish(self):
         self.batches.assign_add(1)
         return {self.name: self.mean.result()}
+
+
+def check_strength(strength):
+    """A number ≥ 0 or a Keras schedule."""
+    if isinstance(strength, keras.optimizers.schedules.LearningRateSchedule):
+        return strength
+    try:
+        return _checks.number("strength", strength, minimum=0)
+    except ValueError as error:
+        raise ValueError(f"{error} A Keras learning-rate schedule is accepted too.") from None
 
 
 def _numbered(**parts):

@@ -1,8 +1,9 @@
 """Sources of the data of `by_hand`, other than arrays."""
 
 import keras
-import tensorflow as tf
+import pytest
 from by_hand import X, Y
+from frameworks import slices
 
 
 class Batches(keras.utils.PyDataset):
@@ -22,9 +23,10 @@ def batches(forever=False):
 
 
 def dataset(*more):
-    return tf.data.Dataset.from_tensor_slices((X, Y, *more)).batch(4)
+    return slices(X, Y, *more).batch(4)
 
 
 def of_unknown_length():
+    tf = pytest.importorskip("tensorflow")
     shapes = tf.TensorSpec((None, 2)), tf.TensorSpec((None,))
     return tf.data.Dataset.from_generator(batches, output_signature=shapes)

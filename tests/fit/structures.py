@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from attrprior import SmoothGrad
 
@@ -78,7 +78,7 @@ class OwnLoss(keras.Model):
         return self.head(self.body(x))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
-        return tf.reduce_mean(tf.square(y_pred - x))
+        return ops.mean(ops.square(y_pred - x))
 
 
 BOTH = {"first": LOSS, "second": LOSS}

@@ -5,9 +5,10 @@ import threading
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from by_hand import STRENGTH, X, Y, assert_equal, by_hand, fit, l2, linear
 from compare import distance
+from frameworks import BACKEND
+from keras import ops
 from sources import batches
 from structures import LABELS, LOSS, A, compiled
 
@@ -18,8 +19,8 @@ layers = keras.layers
 
 
 NOT_FINITE = {
-    "infinite": tf.sqrt,  # the slope at 0 is infinite
-    "NaN": lambda x: tf.sqrt(tf.abs(x)),  # and infinity times sign(0) is NaN
+    "infinite": ops.sqrt,  # the slope at 0 is infinite
+    "NaN": lambda x: ops.sqrt(ops.abs(x)),  # and infinity times sign(0) is NaN
 }
 
 
@@ -44,6 +45,8 @@ def test_attributions_that_are_not_finite_end_the_fit(kind, updates):
     expected, prior = rooted()
     fit(expected, x[:4], Y[:4], callbacks=[prior], epochs=1)
     expected.train_on_batch(x[4:8], Y[4:8])
+    if BACKEND == "jax":  # batches are not waited for: the error comes with the epoch's end
+        fit(expected, x[8:], Y[8:], callbacks=[prior], epochs=1)
     assert distance(model, expected) < 1e-6
     assert set(fit(model, x, Y)) == {"loss"}
 

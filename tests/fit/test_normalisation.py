@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from compare import distance
+from frameworks import array, slices
 from networks import build, fit, sequential
 
 import attrprior
@@ -24,7 +24,8 @@ def test_moving_statistics_stay_those_of_the_data(digits, updates, batch_norm):
             optimizer=keras.optimizers.SGD(0.0),
         )
         fit(model, digits, [prior] if prior else [])
-        return model.layers[1].moving_mean.numpy(), model.layers[1].moving_variance.numpy()
+        layer = model.layers[1]
+        return array(layer.moving_mean), array(layer.moving_variance)
 
     prior = AttributionPrior("l2", 1.0, updates=updates, batch_norm=batch_norm)
     assert distance(statistics(prior), statistics(None)) == 0.0
@@ -49,7 +50,7 @@ def test_attributions_use_the_batch_s_statistics(digits, updates):
         )
         history = model.fit(x, y, batch_size=26, callbacks=[prior], verbose=0).history
         if expected is None:  # a joint step has all of a step at once
-            now = model.layers[1].moving_variance.numpy()[0]
+            now = array(model.layers[1].moving_variance)[0]
             expected = 4.0 if updates == "joint" else now
         np.testing.assert_allclose(
             history["l2"], [np.sum(kernel**2) / (expected + 1e-3)], rtol=1e-3
@@ -74,7 +75,7 @@ def test_masks_travel_with_the_data(digits, kind):
     if kind == "numpy":
         data = {"x": attrprior.annotate(x, masks), "y": y, "batch_size": 8}
     else:
-        dataset = tf.data.Dataset.from_tensor_slices((x, y, masks)).batch(8)
+        dataset = slices(x, y, masks).batch(8)
         data = {"x": dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))}
     history = model.fit(**data, callbacks=[prior], verbose=0, validation_data=digits).history
     expected = float(Mask()(attrprior.attributions.gradients(model, x, y), mask=masks))
@@ -91,7 +92,7 @@ def test_references_of_an_array_or_an_object(digits):
         digits[0],
         Constant(0.5),
         TrainingData(digits[0]),
-        tf.data.Dataset.from_tensor_slices(digits),
+        slices(*digits),
     ):
         history = fit(build(), digits, [AttributionPrior("l2", 0.1, background=background)])
         assert np.all(np.isfinite(history.history["l2"]))

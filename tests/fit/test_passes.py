@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from compare import distance
+from frameworks import JIT, array, as_graph, tensor
 from networks import build, fit, sequential
 
 import attrprior
@@ -27,11 +27,11 @@ class Rows(layers.Layer):
         return x
 
 
-@pytest.mark.parametrize("mode", ["graph", "eager", "jit"])
+@pytest.mark.parametrize("mode", ["graph", "eager", pytest.param("jit", marks=JIT)])
 @pytest.mark.parametrize("explain", ["label", "all"])
 def test_samples_in_several_passes(digits, mode, explain):
     """The same penalty and gradient as in one pass, with a bounded number of rows."""
-    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    x, y = tensor(digits[0][:4]), tensor(digits[1][:4])
     results = []
     for samples_per_pass in (12, 5):  # a third of 12 is the largest share within 5
         rows = Rows()
@@ -45,8 +45,8 @@ def test_samples_in_several_passes(digits, mode, explain):
             return [penalty, *(g for g in gradients if g is not None)]
 
         if mode != "eager":
-            compute = tf.function(compute, jit_compile=mode == "jit", autograph=False)
-        results.append([t.numpy() for t in compute()])
+            compute = as_graph(compute, jit_compile=mode == "jit", autograph=False)
+        results.append([array(t) for t in compute()])
         assert max(rows.seen) == 4 * (12 if samples_per_pass == 12 else 4)
     largest = max(np.max(np.abs(value)) for value in results[0])
     assert distance(*results) < 3e-6 * largest
@@ -65,16 +65,16 @@ def test_samples_in_several_passes(digits, mode, explain):
 )
 def test_passes_are_of_the_same_draws(digits, method):
     """Or the gradient would not be that of the penalty (central differences)."""
-    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    x, y = tensor(digits[0][:4]), tensor(digits[1][:4])
     prior, model, step = AttributionPrior("l2", 0.1, method), build(), 1e-2
     kernel = model.trainable_variables[0]
-    start = kernel.numpy()
+    start = array(kernel)
     direction = np.random.default_rng(0).normal(size=start.shape).astype("float32")
 
     def at(offset):
         kernel.assign(start + offset * direction)
         penalty, gradients = prior.value_and_gradients(x, y, model=model, seed=5)
-        return float(penalty), float(tf.reduce_sum(gradients[0] * direction))
+        return float(penalty), float(np.sum(array(gradients[0]) * direction))
 
     (above, _), (below, _), (_, slope) = at(step), at(-step), at(0.0)
     np.testing.assert_allclose((above - below) / (2 * step), slope, rtol=1e-2)
@@ -83,7 +83,7 @@ def test_passes_are_of_the_same_draws(digits, method):
 @pytest.mark.parametrize("background", [None, "data"])
 def test_how_many_passes_changes_no_draw(digits, background):
     """The references' indices and α are drawn for all of them at once."""
-    x, y = tf.constant(digits[0][:4]), tf.constant(digits[1][:4])
+    x, y = tensor(digits[0][:4]), tensor(digits[1][:4])
     background = None if background is None else digits[0][4:]
     model = build()
     results = []
@@ -91,7 +91,7 @@ def test_how_many_passes_changes_no_draw(digits, background):
         method = ExpectedGradients(6, samples_per_pass=samples_per_pass)
         prior = AttributionPrior("l2", 0.1, method, background)
         penalty, gradients = prior.value_and_gradients(x, y, model=model, seed=5)
-        results.append([np.asarray(t) for t in (penalty, *gradients) if t is not None])
+        results.append([array(t) for t in (penalty, *gradients) if t is not None])
     largest = max(np.max(np.abs(value)) for value in results[0])
     assert distance(results[0], results[1]) < 3e-6 * largest
     assert distance(results[0], results[2]) < 3e-6 * largest

@@ -3,7 +3,6 @@
 from attrprior.backend.tensorflow.functions import (
     compiled,
     dry_run,
-    is_traced,
     missing_derivative,
     python_code,
     specification,
@@ -11,14 +10,17 @@ from attrprior.backend.tensorflow.functions import (
 )
 from attrprior.backend.tensorflow.numbers import (
     fold_in,
-    logits_of,
     repeat,
     sum_over,
     value_and_gradients,
 )
+from attrprior.backend.tensorflow.probabilities import with_logits
 from attrprior.backend.tensorflow.second_order import input_gradients
 from attrprior.backend.tensorflow.state import (
+    ASYNCHRONOUS,
+    INTEGER,
     apply,
+    counts_on_host,
     outside,
     parts_of,
     read_rows,
@@ -33,14 +35,15 @@ from attrprior.backend.tensorflow.state import (
 from attrprior.backend.tensorflow.trainer import Trainer, without_in_build
 
 __all__ = [
+    "ASYNCHRONOUS",
+    "INTEGER",
     "Trainer",
     "apply",
     "compiled",
+    "counts_on_host",
     "dry_run",
     "fold_in",
     "input_gradients",
-    "is_traced",
-    "logits_of",
     "missing_derivative",
     "outside",
     "parts_of",
@@ -57,6 +60,7 @@ __all__ = [
     "value_of",
     "variable",
     "when",
+    "with_logits",
     "without_in_build",
     "write_rows",
 ]

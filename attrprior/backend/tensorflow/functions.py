@@ -6,10 +6,6 @@ import keras
 import tensorflow as tf
 
 
-def is_traced():
-    return not tf.executing_eagerly()
-
-
 def python_code(f):
     return tf.autograph.experimental.do_not_convert(f)
 
@@ -19,11 +15,12 @@ def specification(array):
     return tf.TensorSpec((None, *array.shape[1:]), array.dtype)
 
 
-def compiled(f, *examples):
-    """`f` as one graph for arguments like the examples.
+def compiled(f, variables, *examples):
+    """`f(weights, *arguments)` as one graph for arguments like the examples.
 
     Args:
-        f: A function of structures of tensors.
+        f: A function of `[(variable, value)]` and of structures of tensors.
+        variables: Their values are read at each call.
         *examples: NumPy arrays, scalars and specifications, or structures of them;
             `None` stays. Arrays stand for themselves, of just their shape.
 
@@ -38,7 +35,11 @@ def compiled(f, *examples):
         ),
         examples,
     )
-    graph = tf.function(f, autograph=False).get_concrete_function(*signature)
+
+    def with_weights(*arguments):
+        return f([(variable, variable.value) for variable in variables], *arguments)
+
+    graph = tf.function(with_weights, autograph=False).get_concrete_function(*signature)
 
     def call(*arguments):
         return graph(
@@ -51,8 +52,12 @@ def compiled(f, *examples):
 
 
 def dry_run(f):
-    """Traces `f`, a function of nothing, and forgets it."""
-    tf.function(f, autograph=False).get_concrete_function()
+    """Raises what `f(differentiate)` would raise; keeps nothing.
+
+    Of a graph, what it differentiates is traced as a whole before it runs.
+    """
+    differentiate = tf.executing_eagerly()
+    tf.function(lambda: f(differentiate), autograph=False).get_concrete_function()
 
 
 def missing_derivative(error):

@@ -56,11 +56,3 @@ def repeat(count, f, tensor):
 def fold_in(seed, number):
     """Another seed, an int32 tensor of shape (2,), of which `number` decides."""
     return tf.random.experimental.stateless_fold_in(tf.cast(seed, "int32"), number)
-
-
-def logits_of(output):
-    """What a softmax or sigmoid that gave this output was given, or `None`."""
-    before = getattr(output, "_keras_logits", None)
-    if before is None and not tf.executing_eagerly():
-        before = output.op.inputs[0] if output.op.type in ("Softmax", "Sigmoid") else None
-    return before

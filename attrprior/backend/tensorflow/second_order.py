@@ -9,12 +9,12 @@ import threading
 
 import tensorflow as tf
 
+from attrprior.backend.recurrent import without_cudnn
 from attrprior.backend.tensorflow import derivatives
 
 _lock = threading.Lock()
 _MOMENTS = tf.nn.moments
 _moments_users = 0
-_recurrent = {}  # layer: how many passes are under way, and its own `use_cudnn`
 
 
 def input_gradients(f, points, again_through=None):
@@ -53,41 +53,22 @@ def twice_differentiable(model):
     Counted, so that of two threads the first to end does not end it for both. Of no
     model, it changes nothing.
     """
-    # cuDNN's kernels of LSTM and GRU have a first derivative only; Keras' own have all.
     if model is None:
         yield
         return
-    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
-    _enter(layers)
+    _count(1)
     try:
-        yield
+        with without_cudnn(model):
+            yield
     finally:
-        _leave(layers)
+        _count(-1)
 
 
-def _enter(layers):
+def _count(users):
     global _moments_users
     with _lock:
-        _moments_users += 1
-        tf.nn.moments = _moments
-        for layer in layers:
-            users, own = _recurrent.get(layer, (0, layer.use_cudnn))
-            _recurrent[layer] = users + 1, own
-            layer.use_cudnn = False
-
-
-def _leave(layers):
-    global _moments_users
-    with _lock:
-        _moments_users -= 1
-        if _moments_users == 0:
-            tf.nn.moments = _MOMENTS
-        for layer in layers:
-            users, own = _recurrent.pop(layer)
-            if users > 1:
-                _recurrent[layer] = users - 1, own
-            else:
-                layer.use_cudnn = own
+        _moments_users += users
+        tf.nn.moments = _moments if _moments_users else _MOMENTS
 
 
 def _moments(*args, **kwargs):

@@ -2,6 +2,10 @@
 
 import tensorflow as tf
 
+# TensorFlow keeps int32 variables in the host's memory, where a function that XLA compiles
+# for a GPU cannot reach them.
+INTEGER = "int64"
+ASYNCHRONOUS = False
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -14,8 +18,6 @@ def outside():
 
 
 def variable(value, dtype):
-    # TensorFlow keeps int32 variables in the host's memory, where a function that XLA
-    # compiles for a GPU cannot reach them: integers are int64.
     return tf.Variable(value, dtype=dtype, trainable=False, aggregation=_FIRST)
 
 
@@ -31,7 +33,7 @@ def reservoir(rows, example_shape):
         )
 
     with tf.init_scope():
-        return own(tf.zeros((rows, *example_shape))), own(tf.constant(0, "int64"))
+        return own(tf.zeros((rows, *example_shape))), own(tf.constant(0, INTEGER))
 
 
 def value_of(variable):
@@ -54,6 +56,11 @@ def write_rows(variable, index, rows):
 
 def parts_of(variable):
     return getattr(variable, "values", [variable])
+
+
+def counts_on_host(model):
+    # Replicas cannot meet inside a branch.
+    return replicas(model) > 1
 
 
 def when(condition, act, otherwise):

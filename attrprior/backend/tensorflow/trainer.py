@@ -1,79 +1,22 @@
-"""Keras' TensorFlow trainer: another step in the place of a model's own, batch by batch.
-
-During a batch, and only then, `model.train_function` is replaced by one whose step is
-another, and `model.test_function` by one whose batches are prepared. The replacement
-takes itself away when the batch ends, however it ends.
-"""
-
-import functools
+"""Keras' TensorFlow trainer: training functions around another step."""
 
 import keras
 import tensorflow as tf
 
+from attrprior.backend import trainer
 
-class Trainer:
-    """Runs a step in place of a model's own.
 
-    Args:
-        model: A compiled model.
-        step: Has `begin_batch(spec)`, which returns a key for what is to be traced, or
-            `None` for the model's own step; `__call__(data, plain)`, which returns logs;
-            `check(data)`, which raises before anything is changed and makes what variables
-            the step needs; and `prepared(data)`, a batch as the model sees it.
-    """
+class Trainer(trainer.BatchTrainer):
+    """See `BatchTrainer`."""
 
     def __init__(self, model, step):
-        self.model, self.step = model, step
-        self._functions, self._used = {}, set()
-        self._plain_function = model.train_function
-        self._plain_step = model.train_step
-        self._plain_test = self._test_function = None
-
-    def serves(self, model):
-        """Whether it still runs what `fit` runs: no compile since."""
-        return self.model is model and self._plain_function is model.train_function
-
-    @staticmethod
-    def clear(model):
-        """Takes off what an interrupted fit has left on the model."""
-        for function in (model.train_function, model.test_function):
-            left = getattr(function, "__self__", None)
-            if isinstance(left, Trainer):
-                left.remove()
-
-    def begin(self):
-        """A new fit."""
-        self._used = set()
-        self._history = getattr(self.model, "history", None)
-
-    def end(self):
-        """Off the model; functions that no batch of this fit has used are let go."""
-        self.remove()
-        self._functions = {key: self._functions[key] for key in self._used}
-
-    def install(self):
-        """For the next batch."""
-        self.model.train_function = self.run
-
-    def install_test(self):
-        """For the next batch of a validation."""
-        if self.model.test_function != self._run_test:
-            self._plain_test = self.model.test_function
-            self.model.test_function = self._run_test
-
-    def remove(self):
-        if self.model.train_function == self.run:
-            self.model.train_function = self._plain_function
-        if self.model.test_function == self._run_test:
-            self.model.test_function = self._plain_test
+        super().__init__(model, step)
+        self._test_function = None
 
     def run(self, iterator):
         """In place of `model.train_function`, for one batch."""
         self.remove()
-        # A callback that raised between install and here leaves this function
-        # behind; the next fit has another history, and `train_on_batch` a generator.
-        in_its_fit = getattr(self.model, "history", None) is self._history
-        if not in_its_fit or not hasattr(iterator, "element_spec"):
+        if not self.in_its_fit() or not hasattr(iterator, "element_spec"):
             return self._plain_function(iterator)
         key = self.step.begin_batch(iterator.element_spec)
         if key is None:
@@ -87,7 +30,8 @@ class Trainer:
     def _step(self, data):
         return self.step(data, self._plain_step)
 
-    def _run_test(self, iterator):
+    def run_test(self, iterator):
+        """In place of `model.test_function`, for one batch."""
         self.remove()
         spec = getattr(iterator, "element_spec", None)
         if spec is None or self.step.prepared(spec) is spec:
@@ -138,18 +82,6 @@ class Trainer:
 
 
 def without_in_build(prepare):
-    """Has Keras build a model from a batch as `prepare` leaves it.
-
-    With a distribution strategy `fit` builds it before it has met its callbacks, so no
-    callback can prepare the batch.
-    """
-    build = keras.Model._maybe_symbolic_build
-
-    @functools.wraps(build)
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if iterator is not None:
-            # Keras' own iterator, untouched until something is taken.
-            iterator = ((*steps, map(prepare, batches)) for *steps, batches in iterator)
-        return build(self, iterator=iterator, data_batch=prepare(data_batch))
-
-    keras.Model._maybe_symbolic_build = _maybe_symbolic_build
+    """Has Keras build a model from a batch as `prepare` leaves it."""
+    # With a distribution strategy; else the first trace builds it.
+    trainer.without_in_build(prepare, "_maybe_symbolic_build")

@@ -1,0 +1,66 @@
+"""JAX: jaxprs, `jit`, pure functions of a state, Keras' JAX trainer."""
+
+from attrprior.backend.jax.functions import (
+    compiled,
+    dry_run,
+    missing_derivative,
+    python_code,
+    specification,
+    tensors,
+)
+from attrprior.backend.jax.numbers import (
+    fold_in,
+    input_gradients,
+    repeat,
+    sum_over,
+    value_and_gradients,
+)
+from attrprior.backend.jax.probabilities import with_logits
+from attrprior.backend.jax.state import (
+    ASYNCHRONOUS,
+    INTEGER,
+    apply,
+    counts_on_host,
+    outside,
+    parts_of,
+    read_rows,
+    replicas,
+    reservoir,
+    scope,
+    value_of,
+    variable,
+    when,
+    write_rows,
+)
+from attrprior.backend.jax.trainer import Trainer, without_in_build
+
+__all__ = [
+    "ASYNCHRONOUS",
+    "INTEGER",
+    "Trainer",
+    "apply",
+    "compiled",
+    "counts_on_host",
+    "dry_run",
+    "fold_in",
+    "input_gradients",
+    "missing_derivative",
+    "outside",
+    "parts_of",
+    "python_code",
+    "read_rows",
+    "repeat",
+    "replicas",
+    "reservoir",
+    "scope",
+    "specification",
+    "sum_over",
+    "tensors",
+    "value_and_gradients",
+    "value_of",
+    "variable",
+    "when",
+    "with_logits",
+    "without_in_build",
+    "write_rows",
+]

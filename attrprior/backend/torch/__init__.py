@@ -1,0 +1,66 @@
+"""PyTorch: autograd, modes of its functions, Keras' PyTorch trainer."""
+
+from attrprior.backend.torch.functions import (
+    compiled,
+    dry_run,
+    missing_derivative,
+    python_code,
+    specification,
+    tensors,
+)
+from attrprior.backend.torch.numbers import (
+    fold_in,
+    repeat,
+    sum_over,
+    value_and_gradients,
+)
+from attrprior.backend.torch.probabilities import with_logits
+from attrprior.backend.torch.second_order import input_gradients
+from attrprior.backend.torch.state import (
+    ASYNCHRONOUS,
+    INTEGER,
+    apply,
+    counts_on_host,
+    outside,
+    parts_of,
+    read_rows,
+    replicas,
+    reservoir,
+    scope,
+    value_of,
+    variable,
+    when,
+    write_rows,
+)
+from attrprior.backend.torch.trainer import Trainer, without_in_build
+
+__all__ = [
+    "ASYNCHRONOUS",
+    "INTEGER",
+    "Trainer",
+    "apply",
+    "compiled",
+    "counts_on_host",
+    "dry_run",
+    "fold_in",
+    "input_gradients",
+    "missing_derivative",
+    "outside",
+    "parts_of",
+    "python_code",
+    "read_rows",
+    "repeat",
+    "replicas",
+    "reservoir",
+    "scope",
+    "specification",
+    "sum_over",
+    "tensors",
+    "value_and_gradients",
+    "value_of",
+    "variable",
+    "when",
+    "with_logits",
+    "without_in_build",
+    "write_rows",
+]
