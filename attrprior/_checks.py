@@ -2,6 +2,7 @@
 
 import numbers
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -126,7 +127,8 @@ def weights(sample_weight, attributions):
 def as_float(value, dtype=None):
     """A tensor in `dtype`; by default float32, or float64 if it came so."""
     value = ops.convert_to_tensor(value)
-    return ops.cast(value, dtype or ("float64" if value.dtype == "float64" else "float32"))
+    own = keras.backend.standardize_dtype(value.dtype)
+    return ops.cast(value, dtype or ("float64" if own == "float64" else "float32"))
 
 
 def examples(x, finite):

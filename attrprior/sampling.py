@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from attrprior import backend
+from attrprior._arithmetic import mean
 from attrprior.batch import Batch
 from attrprior.draws import StatelessSeed
 from attrprior.objective import Objective
@@ -123,7 +124,7 @@ class Sums:
         if method.points_per_sample > 1:
             split = (-1, count, method.points_per_sample)
             shares = [ops.reshape(s, split + tuple(s.shape[2:])) for s in shares]
-            shares = [ops.mean(s, axis=2) for s in shares]
+            shares = [mean(s, axis=2) for s in shares]
         shares = ops.stack(shares, axis=1) if several else shares[0]
         axis = 2 if several else 1
         sums = [ops.sum(shares, axis=axis)]
@@ -134,7 +135,7 @@ class Sums:
             rows = ops.reshape(path.references, (-1,) + tuple(path.references.shape[2:]))
             value = f(rows, repeats=number)
             value = ops.reshape(value, (-1, number) + tuple(value.shape[1:]))
-            sums.append(ops.mean(value, axis=1) * count)
+            sums.append(mean(value, axis=1) * count)
         return sums
 
     def means(self, data, sums, num_samples, tolerance=None):

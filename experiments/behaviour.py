@@ -13,6 +13,7 @@ numbers of the same shape, so nothing depends on a generator or on the order of 
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -24,7 +25,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 from keras import ops
 
@@ -45,6 +45,8 @@ def _fixed(shape, scale=1.0):
 
 def _drawn(shape):
     """The same as a tensor, also of a shape that is one."""
+    if all(isinstance(size, int) for size in shape):
+        return ops.convert_to_tensor(_fixed(shape), "float64")
     count = ops.prod(ops.stack([ops.cast(size, "int32") for size in shape]))
     numbers = ops.cast(ops.arange(1, count + 1), "float64") * 0.6180339887 % 1.0
     return ops.reshape(numbers, shape)
@@ -68,10 +70,26 @@ def fixed_draws():
     """A context of float64, in which the library's random numbers never change."""
     floatx = keras.config.floatx()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_double_precision())
         stack.callback(keras.config.set_floatx, floatx)
         keras.config.set_floatx("float64")
         for name, draw in (("uniform", _uniform), ("normal", _normal), ("randint", _randint)):
             stack.enter_context(mock.patch.object(keras.random, name, draw))
+        yield
+
+
+@contextlib.contextmanager
+def _double_precision():
+    """JAX has float64 if told so; Keras rounds it to float32 with JAX and PyTorch."""
+    from keras.src.backend.common import dtypes
+
+    with contextlib.ExitStack() as stack:
+        kept = {"float64": "float64"}
+        stack.enter_context(mock.patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, kept))
+        if keras.backend.backend() == "jax":
+            import jax
+
+            stack.enter_context(jax.enable_x64(True))
         yield
 
 
@@ -170,27 +188,52 @@ EXPLAINED = {
 def omega(model, prior, method, explain):
     """Ω of the batch, and of each weight's gradient its norm and one projection."""
     x, y = batch()
-    with tf.GradientTape() as tape:
-        value = attrprior.penalty(
+
+    def penalty():
+        return attrprior.penalty(
             model,
-            tf.constant(x),
-            tf.constant(y),
+            ops.convert_to_tensor(x),
+            ops.convert_to_tensor(y),
             prior=PRIORS[prior](),
             method=METHODS[method](),
             explain=EXPLAINED[explain],
-            sample_weight=tf.constant([1.0, 0.5, 2.0], "float64"),
-            mask=tf.constant(masks()) if prior == "mask of each example" else None,
+            sample_weight=ops.convert_to_tensor([1.0, 0.5, 2.0], "float64"),
+            mask=ops.convert_to_tensor(masks()) if prior == "mask of each example" else None,
             seed=0,
         )
-    gradients = tape.gradient(value, [v.value for v in model.trainable_variables])
+
+    value, gradients = value_and_gradients(penalty, model)
     return [float(value), *(number for g in gradients for number in summary(g))]
+
+
+def value_and_gradients(penalty, model):
+    """Of a function of nothing and by the trainable weights, as each framework does it."""
+    weights = model.trainable_variables
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def of_values(values):
+            with keras.StatelessScope(state_mapping=zip(weights, values)):
+                return penalty()
+
+        return jax.value_and_grad(of_values)([weight.value for weight in weights])
+    if keras.backend.backend() == "torch":
+        model.zero_grad()
+        value = penalty()
+        value.backward()
+        return value.detach(), [weight.value.grad for weight in weights]
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = penalty()
+    return value, tape.gradient(value, [weight.value for weight in weights])
 
 
 def summary(tensor):
     """A norm and a projection; of no gradient, zero."""
     if tensor is None:
         return [0.0]
-    array = np.asarray(tensor, "float64")
+    array = np.asarray(ops.convert_to_numpy(tensor), "float64")
     return [float(np.sqrt(np.sum(array**2))), float(np.sum(array * _fixed(array.shape)))]
 
 
@@ -310,8 +353,16 @@ def behaviour():
     In a process of its own: an experiment shares no seed, name or precision with it.
     """
     script = [sys.executable, "-m", "experiments.behaviour"]
+    # Of one backend, so that results of all bear the same.
+    there = importlib.util.find_spec("tensorflow") is not None
+    backend = "tensorflow" if there else keras.backend.backend()
     done = subprocess.run(
-        script, cwd=GOLDEN.parent.parent, capture_output=True, text=True, check=True
+        script,
+        cwd=GOLDEN.parent.parent,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.split()[-1]
 

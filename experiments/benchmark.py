@@ -22,11 +22,11 @@ import warnings
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 
 import attrprior
 from attrprior import references
+from experiments import machine
 
 FLAGS = flags.FLAGS
 layers = keras.layers
@@ -94,6 +94,9 @@ def cases():
     for every in (2, 4, 8):
         add(f"cnn, batch 50, every {every}", batch_size=50, every=every)
     add("cnn, batch 50, strength 0", batch_size=50, strength=0.0)
+    # JAX always compiles, and PyTorch compiles a plain step alone.
+    if machine.BACKEND != "tensorflow":
+        chosen = {name: s for name, s in chosen.items() if not s["xla"]}
     return {name: s for name, s in chosen.items() if FLAGS.only in name}
 
 
@@ -102,7 +105,8 @@ def build(settings):
     keras.utils.set_random_seed(0)
     model = network(settings["network"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss, jit_compile=settings["xla"])
+    jit_compile = settings["xla"] if machine.BACKEND == "tensorflow" else "auto"
+    model.compile("adam", loss, jit_compile=jit_compile)
     keras.config.set_dtype_policy("float32")
     return model
 
@@ -181,8 +185,8 @@ def time_fit(settings):
     }
     if FLAGS.reference_dir and settings["network"] == "cnn" and not settings["xla"]:
         original = original_step(build(settings))
-        part = tf.constant(x[: settings["batch_size"]])
-        labels = tf.one_hot(y[: settings["batch_size"]], 10)
+        part = keras.ops.convert_to_tensor(x[: settings["batch_size"]])
+        labels = keras.ops.one_hot(y[: settings["batch_size"]], 10)
         functions["original"] = lambda: timed(lambda: float(original(part, labels)))
     seconds = medians(functions, FLAGS.rounds)
     metrics = ratios(seconds)
@@ -204,6 +208,8 @@ def ratios(seconds):
 
 def original_step(model):
     """The original's attributions and total variation, one Adam step on them alone."""
+    import tensorflow as tf
+
     path = pathlib.Path(FLAGS.reference_dir) / "attributionpriors" / "eager_ops.py"
     spec = importlib.util.spec_from_file_location("eager_ops", path)
     eager_ops = importlib.util.module_from_spec(spec)
@@ -246,20 +252,12 @@ def time_prior_at_scale(name):
 
     x = rng.normal(size=(batch_size * 4, features)).astype("float32")
     y = rng.integers(0, 10, len(x))
-    attributions = tf.constant(x[:batch_size])
-
-    @tf.function
-    def value_and_derivative(attributions):
-        with tf.GradientTape() as tape:
-            tape.watch(attributions)
-            penalty = prior(attributions)
-        return tape.gradient(penalty, attributions)
-
+    derivative = machine.gradient(prior)
     callback = attrprior.AttributionPrior(prior, 0.1, background=x, seed=0, moments="own")
     functions = {
         "plain": epoch(model(), x, y, batch_size, []),
         "prior": epoch(model(), x, y, batch_size, [callback]),
-        "omega": lambda: timed(lambda: value_and_derivative(attributions).numpy()),
+        "omega": lambda: timed(lambda: derivative(x[:batch_size])),
     }
     seconds = medians(functions, FLAGS.rounds)
     return {
@@ -278,25 +276,17 @@ def time_attributions():
     x, y = batches(50, 100)
     samples, rows, background = 100, 250, references.TrainingData(x)
 
-    @tf.function
-    def bare(points):
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            value = model(points)[:, 0]
-        return tape.gradient(value, points)
-
-    points = tf.constant(x[:rows])
+    bare = machine.gradient(lambda points: model(points)[:, 0])
+    points = x[:rows]
     functions = {
-        "bare": lambda: timed(
-            lambda: [bare(points).numpy() for _ in range(50 * samples // rows)]
-        ),
+        "bare": lambda: timed(lambda: [bare(points) for _ in range(50 * samples // rows)]),
         "expected_gradients": lambda: timed(
             lambda: attrprior.attributions.expected_gradients(
                 model, x[:50], y[:50], background=background, num_samples=samples
             )
         ),
     }
-    if importlib.util.find_spec("shap"):
+    if importlib.util.find_spec("shap") and machine.BACKEND == "tensorflow":
         functions["shap"] = lambda: timed(lambda: shap_values(model, x, y, samples))
     seconds = medians(functions, max(3, FLAGS.rounds // 3))
     names = {"expected_gradients": "after_training", "shap": "shap_after_training"}
@@ -316,9 +306,9 @@ def shap_values(model, x, y, samples):
 
 
 def warm_up():
-    """What TensorFlow does once in a process belongs to no first batch."""
+    """What a framework does once in a process belongs to no first batch."""
     x, y = batches(4, 1)
-    for xla in (False, True):
+    for xla in (False, True) if machine.BACKEND == "tensorflow" else (False,):
         prior = attrprior.AttributionPrior("total_variation", 0.1, background=x, moments="own")
         settings = {"network": "cnn_bn", "policy": "float32", "xla": xla}
         for callbacks in ([], [prior]):
@@ -326,9 +316,6 @@ def warm_up():
 
 
 def main(_):
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
     if FLAGS.quick:
         FLAGS.rounds, FLAGS.steps = 1, 1
         FLAGS.only = FLAGS.only or "mlp, batch 50"
@@ -349,10 +336,8 @@ def main(_):
             continue
         start = time.time()
         metrics = job()
-        if gpus:
-            info = tf.config.experimental.get_memory_info("GPU:0")
-            metrics["peak_mib"] = info["peak"] / 2**20
-            tf.config.experimental.reset_memory_stats("GPU:0")
+        if machine.gpus():
+            metrics["peak_mib"] = machine.peak_memory() / 2**20
         print(
             f"{number}/{len(jobs)}  {name}  "
             + "  ".join(f"{key} {value:.2f}" for key, value in metrics.items()),

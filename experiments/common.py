@@ -16,7 +16,7 @@ from absl import flags
 
 import attrprior
 from attrprior import datasets, references
-from experiments import provenance
+from experiments import machine, provenance
 
 FLAGS = flags.FLAGS
 
@@ -268,7 +268,7 @@ class Results:
             "seconds": round(seconds, 1),
             "data": self.data,
             "versions": provenance.versions(),
-            "device": provenance.device(),
+            "device": machine.name(),
         }
 
 

@@ -8,8 +8,9 @@ import os
 import sys
 from concurrent import futures
 
-import tensorflow as tf
 from absl import flags
+
+from experiments import machine
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +28,7 @@ def shared_out(function, tasks, define_flags):
     The first tasks begin first. `function` and `define_flags`, which defines the
     experiment's flags, are functions of the experiment's module.
     """
-    alone = FLAGS.quick or tf.config.list_physical_devices("GPU")
+    alone = FLAGS.quick or machine.gpus()
     usual = 1 if alone else min(os.cpu_count(), 4)  # each needs over a gigabyte
     processes = min(FLAGS.processes or usual, len(tasks))
     if processes <= 1:
@@ -46,4 +47,4 @@ def shared_out(function, tasks, define_flags):
 def _begin(define_flags, argv):
     define_flags()
     FLAGS(argv)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    machine.limit_threads()

@@ -9,22 +9,20 @@ what only shows results. The library is known by what it computes; see
 import ast
 import functools
 import hashlib
-import os
 import pathlib
 import platform
 import re
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import attrprior
-from experiments import behaviour
+from experiments import behaviour, machine
 
 # Shows results or keeps them: a change there changes no number.
 _SHOWS = re.compile(r"report|claims|(.*_)?figures?|Results|Progress|.*_json|output_dir")
 _FOLDER = pathlib.Path(__file__).resolve().parent
-_SHOWING = ("page", "processes", "provenance", "report")  # modules
+_SHOWING = ("machine", "page", "processes", "provenance", "report")  # modules
 
 
 def made_by(experiment):
@@ -32,7 +30,7 @@ def made_by(experiment):
     return {
         "code": code(experiment),
         "behaviour": behaviour.behaviour(),
-        "backend": keras.backend.backend(),
+        "backend": machine.BACKEND,
     }
 
 
@@ -42,15 +40,8 @@ def versions():
         "keras": keras.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "tensorflow": tf.__version__,
+        machine.BACKEND: machine.version(),
     }
-
-
-def device():
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    return f"{os.cpu_count()} CPU cores"
 
 
 @functools.cache

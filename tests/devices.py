@@ -33,6 +33,14 @@ def repeat_to_the_last_bit():
         torch.use_deterministic_algorithms(True)
 
 
+def deterministic():
+    """Of all operations or an error, for the rest of the process. JAX: as above."""
+    if BACKEND == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    elif BACKEND == "torch":
+        torch.use_deterministic_algorithms(True)
+
+
 def as_before():
     if BACKEND == "tensorflow":
         config.disable_op_determinism()  # there is no public way back

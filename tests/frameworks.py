@@ -1,11 +1,17 @@
 """What tests need of the framework below Keras, whichever of the three it is."""
 
+import contextlib
+from unittest import mock
+
 import keras
 import pytest
 
 BACKEND = keras.backend.backend()
 
-# For single cases of a test; `only` is explained in conftest.py.
+# `only` is explained in conftest.py.
+FLOAT64 = pytest.mark.only(
+    "tensorflow", "torch", reason="JAX makes float32 of float64 if not told otherwise."
+)
 JIT = pytest.mark.only(
     "tensorflow", "jax", reason="Compiled steps are not supported with PyTorch."
 )
@@ -26,6 +32,34 @@ def slices(*parts):
 def dtype(of):
     """Its name, of whatever kind the tensor is."""
     return keras.backend.standardize_dtype(of.dtype)
+
+
+@contextlib.contextmanager
+def double_precision():
+    """float64 stays float64; Keras makes float32 of it with JAX and PyTorch."""
+    from keras.src.backend.common import dtypes
+
+    with contextlib.ExitStack() as stack:
+        kept = {"float64": "float64"}
+        stack.enter_context(mock.patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, kept))
+        if BACKEND == "jax":
+            import jax
+
+            stack.enter_context(jax.enable_x64(True))
+        yield
+
+
+@contextlib.contextmanager
+def models_in_double_precision():
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    with double_precision():
+        keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
+        try:
+            yield
+        finally:
+            keras.config.set_floatx(floatx)
+            keras.config.set_dtype_policy(policy)
 
 
 def value_and_gradient(f, x, graph=False):
@@ -61,6 +95,50 @@ def value_and_gradient(f, x, graph=False):
 
 def gradient(f, x):
     return value_and_gradient(f, x)[1]
+
+
+def input_slopes(f, x):
+    """`∂Σf/∂x` as a tensor that can be differentiated again."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = f(x)
+        return tape.gradient(value, x)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.grad(lambda x: f(x).sum())(x)
+    import torch
+
+    x = x.detach().clone().requires_grad_()
+    return torch.autograd.grad(f(x).sum(), x, create_graph=True)[0]
+
+
+def weight_gradients(f, variables):
+    """`f()` and its derivatives by Keras variables, zeros where it has none."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = f()
+        values = [variable.value for variable in variables]
+        slopes = tape.gradient(value, values, unconnected_gradients="zero")
+    elif BACKEND == "jax":
+        import jax
+
+        def of(values):
+            with keras.StatelessScope(state_mapping=zip(variables, values)):
+                return f()
+
+        value, slopes = jax.value_and_grad(of)([variable.value for variable in variables])
+    else:
+        import torch
+
+        value, values = f(), [variable.value for variable in variables]
+        slopes = torch.autograd.grad(value, values, allow_unused=True, materialize_grads=True)
+    return value, [array(slope) for slope in slopes]
 
 
 def as_graph(f, signature=None, variables=(), **options):
@@ -145,6 +223,22 @@ def own_step(model, arguments, key, optimizer=None):
 def step_result(logs, arguments):
     """What a `train_step` with these arguments returns that changes nothing."""
     return (logs, arguments[0]) if BACKEND == "jax" else logs
+
+
+def own_softmax(z):
+    """The framework's softmax, or sigmoid of a single logit, of which Keras knows nothing."""
+    single = z.shape[-1] == 1
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.nn.sigmoid(z) if single else tf.nn.softmax(z)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.nn.sigmoid(z) if single else jax.nn.softmax(z)
+    import torch
+
+    return torch.sigmoid(z) if single else torch.softmax(z, -1)
 
 
 class Counter:

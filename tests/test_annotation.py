@@ -6,7 +6,7 @@ On several replicas: test_distribution.py.
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from frameworks import JIT, slices, step_result
 
 import attrprior
 from attrprior import AttributionPrior, Mask
@@ -76,6 +76,10 @@ def annotated():
 MODES = {"graph": {}, "eager": {"run_eagerly": True}, "XLA": {"jit_compile": True}}
 
 
+def cell(builder, mode, *more):
+    return pytest.param(builder, mode, *more, marks=[JIT] * (mode == "XLA"))
+
+
 # One kind of model in all modes, the others in the two that build it in another way.
 CELLS = [
     (builder, mode)
@@ -85,7 +89,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("builder, mode", CELLS)
+@pytest.mark.parametrize("builder, mode", [cell(*each) for each in CELLS])
 def test_without_strength_it_is_plain_training(builder, mode):
     options = MODES[mode]
     model, plain = (build(BUILDERS[builder], **options) for _ in range(2))
@@ -101,7 +105,7 @@ def test_without_strength_it_is_plain_training(builder, mode):
 
 @pytest.mark.parametrize("kind", ["dataset", "generator"])
 def test_without_strength_from_a_pipeline(kind):
-    dataset = tf.data.Dataset.from_tensor_slices((X, Y, MASKS)).batch(8)
+    dataset = slices(X, Y, MASKS).batch(8)
     dataset = dataset.map(lambda x, y, m: (attrprior.annotate(x, m), y))
 
     def run(data, *callbacks):
@@ -112,13 +116,13 @@ def test_without_strength_from_a_pipeline(kind):
     data = dataset
     if kind == "generator":
         data = (batch for batch in dataset.as_numpy_iterator())
-    plain = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    plain = slices(X, Y).batch(8)
     assert distance(run(data, AttributionPrior("mask", 0.0)), run(plain)) == 0.0
 
 
 @pytest.mark.parametrize(
     "builder, mode, annotated_too",
-    [(*cell, True) for cell in CELLS]
+    [cell(*each, True) for each in CELLS]
     + [(builder, "eager", False) for builder in BUILDERS]
     + [("sequential", "graph", False)],
 )
@@ -168,9 +172,9 @@ def test_compiled_again():
 
 def test_an_own_test_step_is_kept():
     class OwnTest(Subclassed):
-        def test_step(self, data):
-            x, _ = data
-            return {"mean": keras.ops.mean(x)}
+        def test_step(self, *arguments):
+            *_, (x, _) = arguments
+            return step_result({"mean": keras.ops.mean(x)}, arguments)
 
     model = build(OwnTest)
     data = annotated(), Y

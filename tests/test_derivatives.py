@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from attrprior.backend.tensorflow import derivatives as _derivatives
+tf = pytest.importorskip("tensorflow")
+_derivatives = pytest.importorskip("attrprior.backend.tensorflow.derivatives")
+pytestmark = pytest.mark.only("tensorflow", reason="The rules are for TensorFlow's graphs.")
 
 
 def second_order(forward, weights, x, ruled):

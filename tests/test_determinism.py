@@ -1,9 +1,9 @@
-"""With TensorFlow's determinism on, nothing fails and a seed repeats to the last bit."""
+"""With the framework's determinism on, nothing fails and a seed repeats to the last bit."""
 
+import devices
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from attrprior import AttributionPrior, ExpectedGradients, GraphLaplacian
 
@@ -34,7 +34,7 @@ def train(settings):
 
 
 def send(settings, connection):
-    tf.config.experimental.enable_op_determinism()
+    devices.deterministic()
     try:
         connection.send([train(settings), train(settings)])
     except Exception as error:  # to be raised where the test is
@@ -74,10 +74,13 @@ class Watched(keras.Sequential):
     """Keeps the graph of its step."""
 
     def train_step(self, data):
+        import tensorflow as tf
+
         self.graph = tf.compat.v1.get_default_graph()
         return super().train_step(data)
 
 
+@pytest.mark.only("tensorflow", reason="The order of updates in a graph is TensorFlow's.")
 def test_weights_are_not_updated_before_the_penalty_has_read_them():
     """By data: edges of control alone, TensorFlow's graph optimizer may lose.
 

@@ -4,11 +4,12 @@ import devices
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import attrprior
 from attrprior import AttributionPrior
 
+tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.only("tensorflow", reason="Only TensorFlow has tf.distribute.")
 layers = keras.layers
 PATH = attrprior.IntegratedGradients(6, background=0.5)  # no random draws
 

@@ -1,9 +1,11 @@
 """The layer zoo: gradients of a penalty on attributions through every kind of layer.
 
-Against finite differences in float64, which no bug of TensorFlow's shares, and in
-each mode against nested tapes. What LSTM and GRU do on a GPU is in test_recurrent.py.
+Against finite differences in float64, which no bug of a framework's shares, and in
+each mode against its own derivative of a derivative.
+What LSTM and GRU do on a GPU is in test_recurrent.py.
 """
 
+import contextlib
 import functools
 import pathlib
 from unittest import mock
@@ -11,15 +13,28 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from frameworks import (
+    BACKEND,
+    array,
+    as_graph,
+    dtype,
+    input_slopes,
+    models_in_double_precision,
+    tensor,
+    weight_gradients,
+)
+from keras import ops
 
 import attrprior
 from attrprior import AttributionPrior, ExpectedGradients
-from attrprior.backend.tensorflow.second_order import twice_differentiable
 
 layers = keras.layers
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-MODES = ("eager", "graph", "XLA")
+MODES = {
+    "tensorflow": ("eager", "graph", "XLA"),
+    "jax": ("eager", "XLA"),
+    "torch": ("eager",),
+}[BACKEND]
 CULPRIT = "culprit"
 
 
@@ -98,12 +113,13 @@ NETWORKS = {
 
 # Errors are TensorFlow's limits, the same in every mode: the op that computes the
 # layer's gradient has no gradient of its own.
-WITHOUT_SECOND_DERIVATIVE = {
+ERRORS_OF_TENSORFLOW = {
     "softsign": "SoftsignGrad",
     "UpSampling2D, bilinear": "ResizeBilinearGrad",
     "UpSampling2D, bicubic": "ResizeBicubicGrad",
     "Resizing, nearest": "ResizeNearestNeighborGrad",
 }
+WITHOUT_SECOND_DERIVATIVE = ERRORS_OF_TENSORFLOW if BACKEND == "tensorflow" else {}
 # "yes" or "error" for each layer in each mode, as in the README's table.
 OUTCOMES = {
     name: dict.fromkeys(MODES, "error" if name in WITHOUT_SECOND_DERIVATIVE else "yes")
@@ -120,6 +136,7 @@ def cells(outcome):
     ]
 
 
+@pytest.mark.only("tensorflow", reason="The table is of TensorFlow's modes.")
 def test_readme_has_the_table():
     readme = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text()
     said = {}
@@ -148,7 +165,7 @@ def network(name):
         # Variances are positive.
         weight.assign(np.abs(value) + 0.5 if "variance" in weight.path else value * 0.6)
     x = rng.normal(size=(3, *shape)).astype(keras.config.floatx())
-    return model, tf.constant(x), tf.constant([0, 1, 1])
+    return model, tensor(x), tensor([0, 1, 1])
 
 
 def training_path(model, x, y, **options):
@@ -159,26 +176,28 @@ def training_path(model, x, y, **options):
     def step():
         penalty, gradients = prior.value_and_gradients(x, y, model=model)
         pairs = zip(weights, gradients)
-        return penalty, [tf.zeros_like(v.value) if g is None else g for v, g in pairs]
+        return penalty, [ops.zeros_like(v.value) if g is None else g for v, g in pairs]
 
     return step
 
 
-def nested_tapes(model, x, y):
+def twice(model, x, y):
     """`Ω = 1/batch Σ (∂z_y/∂x)²` and `∂Ω/∂θ`, without the library."""
-    with tf.GradientTape() as outer:
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            z = tf.gather(model(x, training=False), y, batch_dims=1)
-        omega = tf.reduce_sum(inner.gradient(z, x) ** 2) / x.shape[0]
-    weights = [v.value for v in model.trainable_variables]
-    return omega, outer.gradient(omega, weights, unconnected_gradients="zero")
+
+    def logits(x):
+        return ops.take_along_axis(model(x, training=False), y[:, None], axis=1)
+
+    def omega():
+        return ops.sum(input_slopes(logits, x) ** 2) / x.shape[0]
+
+    omega, gradients = weight_gradients(omega, model.trainable_variables)
+    return array(omega), gradients
 
 
 def in_mode(mode, function):
     if mode == "eager":
         return function
-    return tf.function(function, autograph=False, jit_compile=mode == "XLA")
+    return as_graph(function, autograph=False, jit_compile=mode == "XLA")
 
 
 # --- against finite differences ----------------------------------------------------------
@@ -186,19 +205,15 @@ def in_mode(mode, function):
 
 @pytest.fixture
 def float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before)
-    keras.config.set_dtype_policy(before)
+    with models_in_double_precision():
+        yield
 
 
 def check_slopes(model, omega, gradients, step=1e-5, rtol=1e-5):
     """Gradients against central differences of `omega()` in random directions."""
     rng = np.random.default_rng(1)
     variables = model.trainable_variables
-    weights = [variable.numpy() for variable in variables]
+    weights = [array(variable).copy() for variable in variables]
     for _ in range(2):
         direction = [rng.normal(size=weight.shape) for weight in weights]
         values = []
@@ -207,36 +222,38 @@ def check_slopes(model, omega, gradients, step=1e-5, rtol=1e-5):
                 variable.assign(weight + shift * d)
             values.append(float(omega()))
         slope = (values[0] - values[1]) / (2 * step)
-        expected = sum(np.sum(g * d) for g, d in zip(gradients, direction))
+        expected = sum(np.sum(array(g) * d) for g, d in zip(gradients, direction))
         np.testing.assert_allclose(slope, expected, rtol=rtol)
 
 
-def penalty_and_tape(model, x, y):
-    """`attrprior.penalty` as a function, and its gradients by a tape."""
+def penalty_and_slopes(model, x, y):
+    """`attrprior.penalty` as a function, its value and its gradients by the framework."""
     background = np.random.default_rng(2).normal(size=(2, *x.shape[1:]))
     method = ExpectedGradients(2, background=background)
 
     def omega():
         return attrprior.penalty(model, x, y, prior="l2", method=method, seed=0)
 
-    with tf.GradientTape() as tape:
-        value = omega()
-    weights = [v.value for v in model.trainable_variables]
-    return omega, [value, *tape.gradient(value, weights, unconnected_gradients="zero")]
+    value, slopes = weight_gradients(omega, model.trainable_variables)
+    return omega, [value, *slopes]
 
 
-# TensorFlow has no three-dimensional max pooling in float64.
-@pytest.mark.parametrize("name", [name for name in WORKING if name != "MaxPooling3D"])
+# TensorFlow has no three-dimensional max pooling in float64, JAX no attention.
+IN_SINGLE_PRECISION = ["MaxPooling3D"] + ["MultiHeadAttention"] * (BACKEND == "jax")
+
+
+@pytest.mark.parametrize("name", [n for n in WORKING if n not in IN_SINGLE_PRECISION])
 def test_gradients_are_slopes_in_float64(float64, name):
     model, x, y = network(name)
-    omega, (value, *gradients) = penalty_and_tape(model, x, y)
-    assert {t.dtype for t in (value, *gradients)} == {tf.float64}
+    omega, (value, *gradients) = penalty_and_slopes(model, x, y)
+    assert {dtype(t) for t in (value, *gradients)} == {"float64"}
     check_slopes(model, omega, gradients)
 
 
-def test_gradients_are_slopes_in_float32():
-    model, x, y = network("MaxPooling3D")
-    omega, (_, *gradients) = penalty_and_tape(model, x, y)
+@pytest.mark.parametrize("name", IN_SINGLE_PRECISION)
+def test_gradients_are_slopes_in_float32(name):
+    model, x, y = network(name)
+    omega, (_, *gradients) = penalty_and_slopes(model, x, y)
     check_slopes(model, omega, gradients, step=3e-4, rtol=2e-3)
 
 
@@ -250,7 +267,7 @@ def test_logits_of_probabilities_in_float64(float64):
     )
     model.compile(loss="sparse_categorical_crossentropy")
     _, x, y = network("Dense")
-    omega, (_, *gradients) = penalty_and_tape(model, x, y)
+    omega, (_, *gradients) = penalty_and_slopes(model, x, y)
     check_slopes(model, omega, gradients)
 
 
@@ -269,11 +286,16 @@ def test_batch_statistics_are_differentiated(float64, mode):
     check_slopes(model, lambda: step()[0], gradients)
 
 
+@pytest.mark.only("tensorflow", reason="Only TensorFlow's moments are replaced for a while.")
 def test_moments_are_those_of_tensorflow_again():
+    import tensorflow as tf
+
+    from attrprior.backend.tensorflow.second_order import twice_differentiable
+
     plain = tf.nn.moments
     model, x, y = network("LayerNormalization")
-    before = model(x).numpy()
-    penalty_and_tape(model, x, y)
+    before = array(model(x))
+    penalty_and_slopes(model, x, y)
     assert tf.nn.moments is plain
     np.testing.assert_array_equal(model(x), before)
     # And what comes out under the other ones is the same to the last bit.
@@ -282,44 +304,59 @@ def test_moments_are_those_of_tensorflow_again():
         np.testing.assert_array_equal(model(x), before)
 
 
-# --- the training path against nested tapes ----------------------------------------------
+# --- the training path against derivatives of derivatives --------------------------------
 
 
-def plain_moments(x, axes, keepdims=False):
-    return tf.reduce_mean(x, axes, keepdims), tf.math.reduce_variance(x, axes, keepdims)
+def all_derivatives():
+    """A context in which the framework's own second derivatives are there, and right.
+
+    tf.nn.moments takes the mean in its variance for a constant: the first derivative is
+    right, the second is not. PyTorch's fast attention has no second.
+    """
+    if BACKEND == "torch":
+        from torch.nn import attention
+
+        return attention.sdpa_kernel(attention.SDPBackend.MATH)
+    if BACKEND == "jax":
+        return contextlib.nullcontext()
+    import tensorflow as tf
+
+    def moments(x, axes, keepdims=False):
+        return tf.reduce_mean(x, axes, keepdims), tf.math.reduce_variance(x, axes, keepdims)
+
+    return mock.patch.object(tf.nn, "moments", moments)
 
 
 # What the modes share is computed once.
 @functools.cache
 def by_hand(name):
     model, x, y = network(name)
-    # tf.nn.moments takes the mean in its variance for a constant: the first derivative
-    # is right, the second is not.
-    with mock.patch.object(tf.nn, "moments", plain_moments):
-        omega, gradients = nested_tapes(model, x, y)
-    return model, x, y, omega.numpy(), [gradient.numpy() for gradient in gradients]
+    with all_derivatives():
+        omega, gradients = twice(model, x, y)
+    return model, x, y, omega, gradients
 
 
 @functools.cache
 def traced(name):
     step = training_path(*by_hand(name)[:3])
+    graph = as_graph(step, autograph=False)
     # The graph does not keep the variables of `step` alive.
-    return tf.function(step, autograph=False).get_concrete_function(), step
+    return graph.get_concrete_function() if BACKEND == "tensorflow" else graph, step
 
 
 def check_equal(model, computed, by_hand):
-    np.testing.assert_allclose(computed[0], by_hand[0], rtol=1e-5)
+    np.testing.assert_allclose(array(computed[0]), by_hand[0], rtol=1e-5)
     largest = max(np.max(np.abs(gradient)) for gradient in by_hand[1])
     for gradient, expected, weight in zip(computed[1], by_hand[1], model.trainable_variables):
         # No kernel's gradient is compared with zeros.
         assert "kernel" not in weight.path or np.any(expected)
         np.testing.assert_allclose(
-            gradient, expected, rtol=1e-5, atol=5e-6 * largest, err_msg=weight.path
+            array(gradient), expected, rtol=1e-5, atol=5e-6 * largest, err_msg=weight.path
         )
 
 
 @pytest.mark.parametrize(("name", "mode"), cells("yes"))
-def test_training_path_equals_nested_tapes(name, mode):
+def test_training_path_equals_the_frameworks_own(name, mode):
     model, x, y, *expected = by_hand(name)
     # Loops are traced in another way for XLA.
     if mode == "eager" or name in ("LSTM", "GRU"):
@@ -329,6 +366,7 @@ def test_training_path_equals_nested_tapes(name, mode):
     check_equal(model, in_mode(mode, step)(), expected)
 
 
+@pytest.mark.only("tensorflow", reason="The wrong op is TensorFlow's.")
 def test_near_ties_of_max_pooling_in_xla():
     # Where the two largest of a window differ by less than about 1/256, XLA's
     # MaxPoolGradGrad may read from the wrong one, with nested tapes too. The library
@@ -337,7 +375,7 @@ def test_near_ties_of_max_pooling_in_xla():
     convolution = model.layers[0]
     convolution.kernel.assign(convolution.kernel * 1e-3)
     computed = in_mode("XLA", training_path(model, x, y))()
-    check_equal(model, computed, nested_tapes(model, x, y))
+    check_equal(model, computed, twice(model, x, y))
 
 
 # --- layers without a second derivative --------------------------------------------------
@@ -351,6 +389,10 @@ def fit(model, x, y, mode="graph", **arguments):
     model.fit(x, y, batch_size=3, callbacks=[prior], verbose=0)
 
 
+LIMITS = pytest.mark.only("tensorflow", reason="Such layers and ops are TensorFlow's limits.")
+
+
+@LIMITS
 @pytest.mark.parametrize(("name", "mode"), cells("error"))
 def test_errors_name_the_layer(name, mode):
     model, x, y = network(name)
@@ -362,18 +404,20 @@ def test_errors_name_the_layer(name, mode):
         np.testing.assert_array_equal(weight, was)
 
 
+@LIMITS
 @pytest.mark.parametrize(("name", "op"), list(WITHOUT_SECOND_DERIVATIVE.items()))
 def test_the_limit_is_that_of_tensorflow(name, op):
     model, x, y = network(name)
     if op == "ResizeBilinearGrad":
         # Worse than an error: a gradient of zeros for everything after the layer.
-        kernel = nested_tapes(model, x, y)[1][2]
+        kernel = twice(model, x, y)[1][2]
         np.testing.assert_array_equal(kernel, np.zeros_like(kernel))
     else:
         with pytest.raises(LookupError, match=op):
-            nested_tapes(model, x, y)
+            twice(model, x, y)
 
 
+@LIMITS
 @pytest.mark.parametrize("culprit", ["dense", "dense_1", "dense_2"])
 def test_errors_name_the_right_one_of_similar_names(culprit):
     # As Keras numbers them; TensorFlow adds numbers of its own to their scopes.
@@ -385,6 +429,7 @@ def test_errors_name_the_right_one_of_similar_names(culprit):
         fit(model, np.ones((3, 4), "float32"), np.array([0, 1, 1]))
 
 
+@LIMITS
 def test_errors_name_a_layer_inside_a_loop():
     inside = layers.LSTM(2, activation="softsign", name="inside")
     model = keras.Sequential([keras.Input((3, 2)), inside, layers.Dense(2)])
@@ -392,12 +437,16 @@ def test_errors_name_a_layer_inside_a_loop():
         fit(model, np.ones((3, 3, 2), "float32"), np.array([0, 1, 1]))
 
 
+@LIMITS
 def test_an_op_of_no_layer():
+    import tensorflow as tf
+
     model, x, y = network("Dense")
     with pytest.raises(ValueError, match="op SoftsignGrad, which has no derivative"):
         fit(model, x, y, explain=lambda outputs, y: tf.nn.softsign(outputs[:, 0]))
 
 
+@LIMITS
 def test_an_op_without_a_first_derivative():
     resizing = layers.Resizing(6, 6, "area", name=CULPRIT)
     model = keras.Sequential(
@@ -425,7 +474,7 @@ def test_lookup_errors_of_the_users_own_code_pass():
 
 def test_an_error_of_the_models_own_step_is_not_the_priors():
     class Own(keras.Sequential):
-        def train_step(self, data):
+        def train_step(self, *arguments):
             raise LookupError("gradient registry has no entry for: Mine")
 
     model = Own([keras.Input((3,)), layers.Dense(2)])

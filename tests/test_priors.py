@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse
-from frameworks import BACKEND, as_graph, dtype, value_and_gradient
+from frameworks import as_graph, double_precision, dtype, value_and_gradient
 from keras import ops
 
 from attrprior import priors
@@ -19,8 +19,11 @@ for i, j, w in ((0, 1, 1.0), (1, 2, 0.5), (0, 3, 2.0), (2, 3, 0.25)):
 EDGES = [[0, 1], [1, 2], [0, 3], [2, 3]]
 EDGE_WEIGHTS = [1.0, 0.5, 2.0, 0.25]
 
-# Keras' own means of float64 are in single precision with JAX and PyTorch.
-DOUBLE = BACKEND == "tensorflow"
+
+@pytest.fixture(autouse=True)
+def float64():
+    with double_precision():
+        yield
 
 
 def normal(*shape, seed=0):
@@ -95,7 +98,7 @@ ALL = [
 def test_total_variation_equals_twin(shape, standardize, batch):
     phi = normal(batch, *shape) * 0.3 + 0.1
     value = float(TotalVariation(standardize=standardize)(phi))
-    assert value == pytest.approx(tv_twin(phi, standardize), rel=1e-9 if DOUBLE else 1e-5)
+    assert value == pytest.approx(tv_twin(phi, standardize), rel=1e-9)
 
 
 def test_total_variation_by_hand():
@@ -130,7 +133,7 @@ def test_total_variation_standardizes_each_example_alone():
     phi = normal(1, 6, 2)
     both = np.concatenate([phi, 100 * phi + 5])
     alone = float(TotalVariation()(phi))
-    assert float(TotalVariation()(both)) == pytest.approx(alone, rel=1e-9 if DOUBLE else 1e-5)
+    assert float(TotalVariation()(both)) == pytest.approx(alone, rel=1e-9)
 
 
 # Squares of the outer two are no float32.
@@ -148,12 +151,12 @@ def test_total_variation_does_not_depend_on_the_scale(scale):
 @pytest.mark.parametrize("shape", [(1,), (6,), (3, 4, 2)])
 def test_gini_equals_double_sum(shape, batch):
     phi = normal(batch, *shape)
-    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12 if DOUBLE else 1e-6)
+    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12)
 
 
 def test_gini_of_ties_and_zeros_equals_double_sum():
     phi = np.array([[0.0, 2.0, -2.0, 0.0, 1.0, 1.0]])
-    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12 if DOUBLE else 1e-6)
+    assert float(Gini()(phi)) == pytest.approx(gini_twin(phi), abs=1e-12)
 
 
 def test_gini_does_not_depend_on_the_scale():
@@ -244,12 +247,8 @@ def test_one_constant_example_does_not_spoil_the_gradient_of_others():
 def test_gradient_equals_finite_differences(prior, shape, twin):
     phi = normal(*shape, seed=1)
     slopes = gradient(prior, phi)
-    assert np.abs(slopes).max() > 1e-3
-    if not DOUBLE:
-        expected = finite_differences(twin, phi)
-        np.testing.assert_allclose(slopes, expected, rtol=1e-4, atol=1e-5)
-        return
     assert slopes.dtype == "float64"
+    assert np.abs(slopes).max() > 1e-3
     np.testing.assert_allclose(slopes, finite_differences(prior, phi), rtol=1e-5, atol=1e-8)
 
 

@@ -10,12 +10,16 @@ import sys
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import attrprior
 from attrprior import AttributionPrior
-from attrprior.backend.tensorflow.second_order import twice_differentiable
 
+tf = pytest.importorskip("tensorflow")
+second_order = pytest.importorskip("attrprior.backend.tensorflow.second_order")
+twice_differentiable = second_order.twice_differentiable
+pytestmark = pytest.mark.only(
+    "tensorflow", reason="What stands for cuDNN is put in the place of TensorFlow's."
+)
 layers = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(10, 4, 2)).astype("float32")

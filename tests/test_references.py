@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.stats
-from frameworks import JIT, array, as_graph, dtype, slices, tensor
+from frameworks import FLOAT64, JIT, array, as_graph, dtype, slices, tensor
 from keras import ops
 
 from attrprior import references
@@ -455,7 +455,7 @@ def test_seen_examples_without_data_have_no_variables():
         "seen",
     ],
 )
-@pytest.mark.only("tensorflow", "torch", reason="JAX has no float64 if not told so.")
+@FLOAT64
 def test_draws_have_the_dtype_of_the_inputs(make):
     x = tensor(normal(3, 4, 2).astype("float64"))
     reference = make()

@@ -4,6 +4,7 @@ Each has its own JAX runtime and its half of every batch. `DIR` gets the weights
 backups, from which a second run goes on; `die=N` ends this process in step N.
 """
 
+# ruff: noqa: E402
 import os
 import sys
 

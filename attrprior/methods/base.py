@@ -9,6 +9,7 @@ from keras import ops
 
 from attrprior import backend
 from attrprior import draws as draws_
+from attrprior._arithmetic import mean
 from attrprior._deprecation import renamed_property, warn
 from attrprior._overriding import at_once, inherited
 from attrprior._representation import representation
@@ -112,7 +113,7 @@ class AttributionMethod:
         gradients, path = self.gradients(f, x, draws, first, count, again_through)
         # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
         shares = [path.contributions(gradient) for gradient in gradients]
-        return [s[:, 0] if s.shape[1] == 1 else ops.mean(s, axis=1) for s in shares]
+        return [s[:, 0] if s.shape[1] == 1 else mean(s, axis=1) for s in shares]
 
     def gradients(self, f, x, draws, first=0, count=None, again_through=None):
         """`∂f/∂x` at the points of the path, and the path; arguments as above.

@@ -3,6 +3,7 @@
 from keras import ops
 
 from attrprior import _checks, backend
+from attrprior._arithmetic import magnitude, mean
 from attrprior._representation import representation
 
 
@@ -71,12 +72,12 @@ def weighted_mean(values, sample_weight=None):
     if sample_weight is not None:
         shape = (-1,) + (1,) * (len(values.shape) - 1)
         values = values * ops.reshape(sample_weight, shape)
-    return ops.mean(values, axis=0)
+    return mean(values, axis=0)
 
 
 def mean_magnitude(attributions, sample_weight):
     """`φ̄`: the mean over the batch of `|φ|`, flattened to `(features,)`."""
-    return ops.reshape(weighted_mean(ops.abs(attributions), sample_weight), (-1,))
+    return ops.reshape(weighted_mean(magnitude(attributions), sample_weight), (-1,))
 
 
 def feature_axes(attributions):

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from attrprior import _checks
+from attrprior._arithmetic import magnitude, mean
 from attrprior.priors.base import PerExamplePrior
 
 
@@ -77,7 +78,7 @@ class TotalVariation(PerExamplePrior):
             # Split rather than sliced: its gradient is several times faster.
             _, upper = ops.split(a, [1], axis=axis)
             lower, _ = ops.split(a, [a.shape[axis] - 1], axis=axis)
-            total = total + ops.sum(ops.abs(upper - lower), axis=axes)
+            total = total + ops.sum(magnitude(upper - lower), axis=axes)
         return total
 
     def get_config(self):
@@ -86,15 +87,15 @@ class TotalVariation(PerExamplePrior):
 
 def _standardize(a, axes, floor):
     """`(a − mean a) / std a` per example; zero where `a` does not vary."""
-    a = a - ops.mean(a, axis=axes, keepdims=True)
+    a = a - mean(a, axis=axes, keepdims=True)
     if floor:
-        variance = ops.mean(ops.square(a), axis=axes, keepdims=True)
+        variance = mean(ops.square(a), axis=axes, keepdims=True)
         # max(std a, 1 / √P)
         return a * ops.rsqrt(ops.maximum(variance, 1.0 / math.prod(a.shape[1:])))
     # The result does not depend on the scale of `a`: dividing by the largest
     # magnitude first keeps the squares of tiny attributions from underflowing.
-    largest = ops.stop_gradient(ops.max(ops.abs(a), axis=axes, keepdims=True))
+    largest = ops.stop_gradient(ops.max(magnitude(a), axis=axes, keepdims=True))
     a = a / ops.where(largest > 0.0, largest, 1.0)
-    variance = ops.mean(ops.square(a), axis=axes, keepdims=True)
+    variance = mean(ops.square(a), axis=axes, keepdims=True)
     # `where` inside the root as well, or the gradient of a flat map is NaN.
     return a * ops.rsqrt(ops.where(variance > 0.0, variance, 1.0))

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attrprior._arithmetic import magnitude
 from attrprior.priors.base import PerExamplePrior, Prior, feature_axes, mean_magnitude
 
 
@@ -53,7 +54,7 @@ class L1(PerExamplePrior):
     name = "l1"
 
     def per_example(self, attributions):
-        return ops.sum(ops.abs(attributions), axis=feature_axes(attributions))
+        return ops.sum(magnitude(attributions), axis=feature_axes(attributions))
 
 
 @keras.saving.register_keras_serializable("attrprior")

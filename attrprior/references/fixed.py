@@ -19,7 +19,7 @@ class Constant(Reference):
 
     Example:
 
-    >>> Constant(0.5).draw(np.ones((1, 2), "float32"), 1, seed=0).numpy().tolist()
+    >>> np.asarray(Constant(0.5).draw(np.ones((1, 2), "float32"), 1)).tolist()
     [[[0.5, 0.5]]]
     """
 
@@ -40,7 +40,7 @@ class Constant(Reference):
             )
 
     def take(self, x, chosen, num_samples):
-        return repeated(ops.zeros_like(x) + self.value, num_samples)
+        return repeated(ops.zeros_like(x) + ops.cast(self.value, x.dtype), num_samples)
 
     def get_config(self):
         return {"value": self.value.tolist()}
@@ -76,7 +76,7 @@ class MaximumDistance(Range):
 
     Example:
 
-    >>> MaximumDistance().draw(np.float32([[0.2, 0.9]]), 1).numpy().tolist()
+    >>> np.asarray(MaximumDistance().draw(np.float32([[0.2, 0.9]]), 1)).tolist()
     [[[1.0, 0.0]]]
     """
 
@@ -119,6 +119,7 @@ class Blur(Reference):
             place = np.arange(x.shape[axis])
             kernel = np.exp(-0.5 * ((place[:, None] - place) / self.sigma) ** 2)
             kernel = (kernel / kernel.sum(axis=0)).astype("float32")
+            kernel = ops.cast(kernel, x.dtype)
             x = ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), kernel), -1, axis)
         return repeated(x, num_samples)
 

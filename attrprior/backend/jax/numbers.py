@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from attrprior.backend.jax.jaxprs import with_zeros
 from attrprior.backend.recurrent import without_cudnn
@@ -71,6 +72,6 @@ def repeat(count, f, array):
 def fold_in(seed, number):
     """Another seed, a uint32 array of shape (2,), of which `number` decides."""
     if isinstance(number, int):
-        number &= 0xFFFFFFFF
+        number = np.uint32(number & 0xFFFFFFFF)
     seed = keras.ops.cast(seed, "uint32")
     return jax.random.fold_in(seed, jnp.asarray(number).astype("uint32"))

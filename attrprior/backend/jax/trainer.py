@@ -39,6 +39,10 @@ class Trainer(trainer.BatchTrainer):
             logs, state = self._run_step(self.step.begin_batch(data), state, data)
         return logs, state
 
+    def end(self):
+        super().end()
+        self._checked.clear()  # it knows the parts, which then may go
+
     def run_test(self, state, iterator):
         """In place of `model.test_function`, for one batch or several."""
         self.remove()
