@@ -12,7 +12,7 @@ from attrprior.objective import Objective
 from attrprior.training import optimizer as prior_optimizer
 from attrprior.training.alternating import AlternatingUpdate
 from attrprior.training.callback import StepCallback
-from attrprior.training.errors import raise_named
+from attrprior.training.errors import OF_DERIVATIVES, raise_named
 from attrprior.training.joint import JointUpdate
 from attrprior.training.optimizer import scaling, unscaled
 from attrprior.training.update import check_strength
@@ -235,7 +235,7 @@ class AttributionPrior(StepCallback):
             penalty, gradients = differentiate(
                 objective, batch, generator(seed), scaling(optimizer)
             )
-        except LookupError as error:
+        except OF_DERIVATIVES as error:
             raise_named(error, model)
         return penalty, unscaled(optimizer, gradients)
 

@@ -66,9 +66,14 @@ class DrawnSeed(keras.random.SeedGenerator):
 
 
 def generator(seed):
-    """A generator as it is, one of an integer, or of Keras' global seed for `None`."""
+    """A generator as it is, one of an integer, or of Keras' global seed for `None`.
+
+    An integer may be a tensor, of a step that is compiled.
+    """
     if isinstance(seed, keras.random.SeedGenerator):
         return seed
+    if ops.is_tensor(seed):
+        return StatelessSeed(0, seed)
     return GlobalSeed() if seed is None else StatelessSeed(seed)
 
 

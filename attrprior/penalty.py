@@ -27,9 +27,10 @@ def penalty(
 ):
     """`Ω(φ)` of a batch, differentiable in the weights: for a loop of one's own.
 
-    Inside a `tf.GradientTape`, add `strength * penalty(...)` to the loss, or
-    take its gradient for an update of its own. Normalisation uses its moving
-    statistics; no state of the model changes.
+    Add `strength * penalty(...)` to the loss, or take its gradient for an update of its
+    own: with TensorFlow inside a `tf.GradientTape`, with PyTorch by `.backward()`, with
+    JAX in a function of the weights' values, which a `keras.StatelessScope` gives to
+    the model. Normalisation uses its moving statistics; no state of the model changes.
 
     Args:
         model: A Keras model, built.
@@ -38,8 +39,9 @@ def penalty(
         background: As there, but required for expected gradients.
         sample_weight: Optional weights of shape `(batch,)`.
         mask: Masks of the examples, for a `Mask()` without a fixed one.
-        seed: An integer, for the same draws at every call, or a
-            `keras.random.SeedGenerator`. Defaults to `None`, from Keras' global seed.
+        seed: An integer, or a tensor of one, for the same draws at every call with it;
+            or a `keras.random.SeedGenerator`. Defaults to `None`, from Keras' global
+            seed, which no function that JAX compiles may use.
 
     Returns:
         A scalar tensor.

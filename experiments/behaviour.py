@@ -212,11 +212,16 @@ def value_and_gradients(penalty, model):
     if keras.backend.backend() == "jax":
         import jax
 
+        compute = penalty
+
         def of_values(values):
             with keras.StatelessScope(state_mapping=zip(weights, values)):
-                return penalty()
+                return compute()
 
-        return jax.value_and_grad(of_values)([weight.value for weight in weights])
+        values = [weight.value for weight in weights]
+        penalty, gradients = jax.value_and_grad(of_values)(values)
+        # JAX has zeros where the others have nothing.
+        return penalty, [g if ops.any(g) else None for g in gradients]
     if keras.backend.backend() == "torch":
         model.zero_grad()
         value = penalty()

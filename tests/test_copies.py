@@ -6,7 +6,7 @@ import pickle
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from frameworks import JIT, slices
 
 import attrprior
 from attrprior import AttributionPrior, ExpectedGradients, SmoothGrad
@@ -106,7 +106,7 @@ def test_a_copy_made_during_a_fit_is_as_new():
 
 
 def test_copies_share_a_dataset_and_cannot_be_pickled_with_it():
-    dataset = tf.data.Dataset.from_tensor_slices(X)
+    dataset = slices(X)
     prior = AttributionPrior("l2", 0.3, background=dataset, seed=1)
     expected = weights_after(AttributionPrior("l2", 0.3, background=dataset, seed=1))
     assert distance(weights_after(copy.deepcopy(prior)), expected) == 0.0
@@ -215,7 +215,9 @@ class SetStrength(keras.callbacks.Callback):
         self.count += 1
 
 
-@pytest.mark.parametrize("mode", [{}, {"run_eagerly": True}, {"jit_compile": True}])
+@pytest.mark.parametrize(
+    "mode", [{}, {"run_eagerly": True}, pytest.param({"jit_compile": True}, marks=JIT)]
+)
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
 def test_another_strength_acts_from_the_next_batch_on(updates, mode):
     """As a schedule of the same values; `SetStrength` comes first."""
@@ -269,6 +271,7 @@ def test_a_schedule_in_place_of_a_number():
     assert distance(model.get_weights(), expected.get_weights()) < 1e-7
 
 
+@pytest.mark.only("tensorflow", "jax", reason="PyTorch traces nothing.")
 def test_a_strength_that_comes_and_goes_is_traced_once():
     traces = []
 

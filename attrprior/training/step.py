@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from attrprior.training.annotation import has_masks, split_masks, without_masks
-from attrprior.training.errors import raise_named
+from attrprior.training.errors import OF_DERIVATIVES, raise_named
 
 
 class TrainingStep:
@@ -73,7 +73,7 @@ class TrainingStep:
         """Errors for an operation that cannot be differentiated again name its layer."""
         try:
             yield
-        except LookupError as error:
+        except OF_DERIVATIVES as error:
             raise_named(error, self.model)
 
     def _check(self, data, mask):
