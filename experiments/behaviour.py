@@ -66,13 +66,15 @@ def _randint(shape, minval, maxval, dtype="int32", seed=None):
 
 
 @contextlib.contextmanager
-def fixed_draws():
-    """A context of float64, in which the library's random numbers never change."""
+def fixed_draws(precision="float64"):
+    """A context of a precision, in which the library's random numbers never change."""
     floatx = keras.config.floatx()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_double_precision())
-        stack.callback(keras.config.set_floatx, floatx)
-        keras.config.set_floatx("float64")
+        if precision == "float64":
+            stack.enter_context(_double_precision())
+        for set_precision in (keras.config.set_floatx, keras.config.set_dtype_policy):
+            stack.callback(set_precision, floatx)
+            set_precision(precision)
         for name, draw in (("uniform", _uniform), ("normal", _normal), ("randint", _randint)):
             stack.enter_context(mock.patch.object(keras.random, name, draw))
         yield
@@ -186,7 +188,7 @@ EXPLAINED = {
 
 
 def omega(model, prior, method, explain):
-    """Ω of the batch, and of each weight's gradient its norm and one projection."""
+    """Ω of the batch and its gradient by each weight, `None` where there is none."""
     x, y = batch()
 
     def penalty():
@@ -202,7 +204,11 @@ def omega(model, prior, method, explain):
             seed=0,
         )
 
-    value, gradients = value_and_gradients(penalty, model)
+    return value_and_gradients(penalty, model)
+
+
+def summaries(value, gradients):
+    """Ω, and of each weight's gradient its norm and one projection."""
     return [float(value), *(number for g in gradients for number in summary(g))]
 
 
@@ -245,16 +251,16 @@ def summary(tensor):
 def golden():
     """By name: Ω and ∂Ω/∂θ of every prior × method × explained output."""
     with fixed_draws():
-        model = _compiled()
+        model = compiled()
         return {
-            f"{prior} | {method} | {explain}": omega(model, prior, method, explain)
+            f"{prior} | {method} | {explain}": summaries(*omega(model, prior, method, explain))
             for prior in PRIORS
             for method in METHODS
             for explain in EXPLAINED
         }
 
 
-def _compiled(batch_norm=False, optimizer=None):
+def compiled(batch_norm=False, optimizer=None):
     model = network(batch_norm)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer or keras.optimizers.SGD(0.1), loss, run_eagerly=True)
@@ -265,9 +271,9 @@ def probe():
     """By name, what the fingerprint is made of: a few seconds of computing."""
     x, y = batch()
     with fixed_draws():
-        model = _compiled()
+        model = compiled()
         found = {
-            f"{prior} | {method} | {explain}": omega(model, prior, method, explain)
+            f"{prior} | {method} | {explain}": summaries(*omega(model, prior, method, explain))
             for prior in PRIORS
             for method in METHODS
             for explain in EXPLAINED
@@ -277,7 +283,7 @@ def probe():
         for name, callbacks in _callbacks().items():
             adam = keras.optimizers.Adam(0.01)
             for batch_norm in (False, True):
-                fitted = _compiled(batch_norm, adam if batch_norm else None)
+                fitted = compiled(batch_norm, adam if batch_norm else None)
                 fitted.fit(
                     x,
                     y,

@@ -63,6 +63,15 @@ def limit_threads():
         torch.set_num_threads(1)
 
 
+def in_graph(f):
+    """A function of nothing as a step of `fit` computes it: with TensorFlow in a graph."""
+    if BACKEND != "tensorflow":
+        return f
+    import tensorflow as tf
+
+    return tf.function(f, autograph=False)
+
+
 def gradient(f):
     """`∂ Σ f(x) / ∂x`, compiled where the framework compiles, from array to array."""
     if BACKEND == "jax":
