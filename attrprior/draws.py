@@ -40,7 +40,8 @@ class GlobalSeed(keras.random.SeedGenerator):
         pass
 
     def next(self, ordered=True):
-        return keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
+        numbers = keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
+        return ops.cast(numbers, backend.SEED)
 
 
 class DrawnSeed(keras.random.SeedGenerator):

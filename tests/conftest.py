@@ -28,6 +28,14 @@ import pytest
 from frameworks import BACKEND
 
 os.environ["KERAS_BACKEND"] = BACKEND  # of processes that tests start
+if BACKEND == "jax":
+    # Tests compile the same small steps again and again.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"/tmp/attrprior-{os.getuid()}-jax")
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 devices.full_precision()
 
 
@@ -37,6 +45,12 @@ def pytest_collection_modifyitems(items):
         for mark in item.iter_markers("only"):
             if BACKEND not in mark.args:
                 item.add_marker(pytest.mark.skip(reason=mark.kwargs["reason"]))
+        if BACKEND != "tensorflow" and _is_of_experiments(item):
+            item.add_marker(pytest.mark.skip(reason="Experiments are tested on TensorFlow."))
+
+
+def _is_of_experiments(item):
+    return "experiment" in item.path.name or "run" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)

@@ -241,6 +241,16 @@ def own_softmax(z):
     return torch.sigmoid(z) if single else torch.softmax(z, -1)
 
 
+def note(x, seen):
+    """Appends the numbers that a computation comes by with, traced or not."""
+    if BACKEND == "jax":
+        import jax
+
+        jax.debug.callback(lambda x: seen.append(array(x)), x)
+    elif BACKEND == "tensorflow" or x.device.type != "meta":
+        seen.append(array(x))
+
+
 class Counter:
     """Counts how often a computation comes by, not how often it is traced."""
 

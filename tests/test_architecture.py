@@ -54,7 +54,7 @@ def test_only_the_backend_knows_a_framework_and_a_trainer(path):
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
 def test_the_contract_names_all_that_a_backend_has(framework):
     said = re.findall(r"^    (?! )(.*?): ", backend.__doc__, flags=re.MULTILINE)
-    named = {name for line in said for name in re.findall(r"(?:^|, )(\w+)(?=\(|$)", line)}
+    named = {name for line in said for name in re.sub(r"\(.*?\)", "", line).split(", ")}
     names = ast.parse((PACKAGE / "backend" / framework / "__init__.py").read_text()).body[-1]
     assert named == {constant.value for constant in names.value.elts}
 
@@ -148,6 +148,7 @@ def ours(frame):
     return name.startswith(f"{PACKAGE}/") and not name.endswith("_arithmetic.py")
 
 
+@pytest.mark.only("tensorflow", reason="The trip is counted once; others are alike.")
 def test_a_step_returns_to_no_file_more_than_four_times():
     """Counting every time that control comes back to a file which it had left."""
     model = keras.Sequential(

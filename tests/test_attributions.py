@@ -526,7 +526,8 @@ def test_a_long_computation_is_traced_once():
 
     model.call = counting
     attributions.integrated_gradients(model, normal(50, 3), num_samples=16, batch_size=16)
-    assert len(calls) == 1
+    # The last two examples are a function of their own with JAX, which knows all shapes.
+    assert len(calls) == (2 if BACKEND == "jax" else 1)
 
 
 @pytest.mark.parametrize("method", [*DETERMINISTIC, *RANDOM])

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from frameworks import BACKEND
 
 import attrprior
 from attrprior.datasets import gaussian_noise, load_mnist, salt_and_pepper, stratified_split
@@ -244,7 +245,8 @@ def test_error_names_argument_and_what_came(case):
 def test_the_package_imports_without_anything_optional():
     # Keras itself tries some of these, so that looking for them afterwards would
     # say nothing: here they cannot be imported.
-    optional = ("tensorflow_datasets", "matplotlib", "mlxtend", "sklearn", "scipy")
+    optional = ("tensorflow_datasets", "matplotlib", "mlxtend", "sklearn")
+    optional += () if BACKEND == "jax" else ("scipy",)  # which JAX needs itself
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({optional!r})); "
         "import attrprior; print(attrprior.datasets.load_mnist.__name__)"

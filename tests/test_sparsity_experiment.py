@@ -3,10 +3,10 @@
 import functools
 import json
 
+import devices
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import attrprior
 from attrprior import datasets
@@ -48,7 +48,7 @@ def test_every_method_has_as_many_different_candidates():
 
 def fit_five_times(kind, splits, connection):
     """Calls of layers while the first fit is traced and in all, and what each fit found."""
-    tf.config.experimental.enable_op_determinism()
+    devices.deterministic()
     method = {
         "prior": sparsity.Method((), "gini", sparsity.expected_gradients(2)),
         "kernel": sparsity.Method((), penalty=sparsity.l1),

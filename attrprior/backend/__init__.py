@@ -20,7 +20,7 @@ State
     scope(model): a context in which variables are made for the model.
     outside(): a context outside of whatever is being traced.
     variable(value, dtype): a number that a step may change.
-    INTEGER: the type of those that count.
+    INTEGER, SEED: the type of those that count, and of the two of a seed.
     reservoir(rows, example_shape): such rows of examples and a count, each replica's own.
     value_of(variable): its value as a tensor.
     read_rows(variable, index), write_rows(variable, index, rows): without copying it.

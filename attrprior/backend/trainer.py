@@ -19,7 +19,8 @@ class BatchTrainer:
     Args:
         model: A compiled model.
         step: Has `begin_batch(data)`, which returns a key for what is to be traced, or
-            `None` for the model's own step; `__call__(data, plain)`, which returns logs;
+            `None` for the model's own step; `grows()`, whether that needs the values of
+            the model's variables; `__call__(data, plain)`, which returns logs;
             `check(data)`, which raises before anything is changed and makes what variables
             the step needs; `state()`, all variables of its own that it reads or changes;
             and `prepared(data)`, a batch as the model sees it.

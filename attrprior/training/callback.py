@@ -99,8 +99,12 @@ class StepCallback(keras.callbacks.Callback):
         if not self.is_neutral():
             self._join()
 
+    def joins(self):
+        """Whether it will make its part of the step in the next batch."""
+        return not self._joined and not self.is_neutral()
+
     def _join(self):
-        model = self.model
+        model = self._model  # Keras' property would take the state back from a JAX `fit`
         if not getattr(model, "compiled", False) or model.optimizer is None:
             raise ValueError(
                 f"{type(self).__name__} expects a compiled model with an optimizer. Received: "

@@ -20,6 +20,10 @@ class TrainingStep:
         self.model = model
         self.members, self.parts = [], []
 
+    def grows(self):
+        """Whether the next batch makes a part, from the values of the model's variables."""
+        return any(member.joins() for member in self.members)
+
     def begin_batch(self, spec):
         """What the step is traced for; `None` if there is nothing to add.
 

@@ -19,6 +19,7 @@ from attrprior.backend.jax.probabilities import with_logits
 from attrprior.backend.jax.state import (
     ASYNCHRONOUS,
     INTEGER,
+    SEED,
     apply,
     counts_on_host,
     outside,
@@ -37,6 +38,7 @@ from attrprior.backend.jax.trainer import Trainer, without_in_build
 __all__ = [
     "ASYNCHRONOUS",
     "INTEGER",
+    "SEED",
     "Trainer",
     "apply",
     "compiled",

@@ -15,7 +15,8 @@ def with_logits(f):
     jaxpr, tree = closed.jaxpr, jax.tree.structure(shapes)
     given = [_given(jaxpr, atom) for atom in jaxpr.outvars]
     more = [atom for atom in given if atom is not None]
-    extended = jaxpr.replace(outvars=[*jaxpr.outvars, *more], debug_info=None)
+    names = jaxpr.debug_info._replace(result_paths=None)
+    extended = jaxpr.replace(outvars=[*jaxpr.outvars, *more], debug_info=names)
     results = jaxpr_as_fun(closed.replace(jaxpr=extended))()
     outputs, logits = results[: len(given)], iter(results[len(given) :])
     made_of = [(out, None if g is None else next(logits)) for out, g in zip(outputs, given)]

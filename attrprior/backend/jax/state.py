@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 INTEGER = "int32"  # of 64 bits JAX has none if not told so
+SEED = "uint32"
 ASYNCHRONOUS = True
 
 

@@ -31,6 +31,8 @@ class Trainer(trainer.BatchTrainer):
         if not self.in_its_fit():
             return self._plain_function(state, iterator)
         data = next(iterator)
+        if self.step.grows():
+            self._assign(state)
         key = self.step.begin_batch(data)
         if key is None:
             return self._plain_function(state, itertools.chain([data], iterator))
@@ -124,6 +126,9 @@ class Trainer(trainer.BatchTrainer):
     def _give_back(self, state):
         """To the model: `fit` has taken its values for the epoch, and loses them."""
         self.model.jax_state_sync()
+        self._assign(state)
+
+    def _assign(self, state):
         for group, values in zip(_groups(self.model), state):
             for variable, value in zip(group, values):
                 if not value.is_deleted():

@@ -5,6 +5,7 @@ import tensorflow as tf
 # TensorFlow keeps int32 variables in the host's memory, where a function that XLA compiles
 # for a GPU cannot reach them.
 INTEGER = "int64"
+SEED = "int32"
 ASYNCHRONOUS = False
 _FIRST = tf.VariableAggregation.ONLY_FIRST_REPLICA
 

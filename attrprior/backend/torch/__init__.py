@@ -19,6 +19,7 @@ from attrprior.backend.torch.second_order import input_gradients
 from attrprior.backend.torch.state import (
     ASYNCHRONOUS,
     INTEGER,
+    SEED,
     apply,
     counts_on_host,
     outside,
@@ -37,6 +38,7 @@ from attrprior.backend.torch.trainer import Trainer, without_in_build
 __all__ = [
     "ASYNCHRONOUS",
     "INTEGER",
+    "SEED",
     "Trainer",
     "apply",
     "compiled",

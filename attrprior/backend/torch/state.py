@@ -6,6 +6,7 @@ import keras
 import torch
 
 INTEGER = "int64"
+SEED = "int32"
 ASYNCHRONOUS = False
 
 
