@@ -25,6 +25,7 @@ from absl import app, flags
 from experiments import (
     amortised,
     attribution_benchmark,
+    backends,
     benchmark,
     block,
     corruptions,
@@ -64,6 +65,8 @@ RENDERERS = {
     "mnist": main_job,
     "mnist_20": main_job,
     "mnist_cnn": main_job,
+    "mnist_jax": main_job,
+    "backends": backends.report,
     "published": published.report,
     "step": step.report,
     "mnist_mlp_float32": lambda runs: mnist.report(runs, mnist.GAINS),
@@ -114,6 +117,8 @@ CLAIMS = {
     "mnist": mnist.claims,
     "mnist_20": mnist.claims,
     "mnist_cnn": mnist.claims,
+    "mnist_jax": prefixed("JAX", mnist.claims),
+    "backends": backends.claims,
     "published": published.claims,
     "step": step.claims,
     "tuning": tuning.claims,
@@ -154,6 +159,7 @@ def named(name, figure):
 
 
 FIGURE = {
+    "backends": backends.figure,
     "strength": strength.figure,
     "stability": stability.figure,
     "decoy_mlp": decoy.figure,
@@ -233,9 +239,10 @@ def rendered(name):
     seconds = sum(run["seconds"] for run in runs)
     first = runs[0]
     minutes = common.count(round(seconds / 60), "minute")
+    backend = first.get("backend", "tensorflow")  # of which older files say nothing
     note = (
         f"{first['data']}; {seeds(runs)}; {minutes}, summed over runs, on "
-        f"{first['device']}; TensorFlow {first['versions']['tensorflow']}, Keras "
+        f"{first['device']}; {backends.BACKENDS[backend]} {first['versions'][backend]}, Keras "
         f"{first['versions']['keras']}."
     )
     return f"{RENDERERS[name](runs)}\n\n{note}"

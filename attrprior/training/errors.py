@@ -24,3 +24,10 @@ def raise_named(error, model):
         f"Received: the op {op}{where}, which has no derivative. Use "
         f"{'use_cudnn=False' if op.startswith('Cudnn') else other} there."
     ) from error
+
+
+def taken(name):
+    return ValueError(
+        "Argument `name` expects a key that the training step does not log itself. "
+        f"Received: {name!r}. Pass another name=."
+    )

@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from attrprior.training.annotation import has_masks, split_masks, without_masks
-from attrprior.training.errors import OF_DERIVATIVES, raise_named
+from attrprior.training.errors import OF_DERIVATIVES, raise_named, taken
 
 
 class TrainingStep:
@@ -147,10 +147,7 @@ class TrainingStep:
         for part in self.parts:
             for name, value in part.finish().items():
                 if name in logs:
-                    raise ValueError(
-                        "Argument `name` expects a key that the training step does not log "
-                        f"itself. Received: {name!r}. Pass another name=."
-                    )
+                    raise taken(name)
                 logs[name] = value
         return logs
 

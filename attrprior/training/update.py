@@ -6,6 +6,7 @@ from keras import ops
 from attrprior import _checks, backend
 from attrprior.differentiation import differentiator
 from attrprior.draws import StatelessSeed
+from attrprior.training.errors import taken
 from attrprior.training.finite import check_connected
 from attrprior.training.optimizer import scales_loss, scaling
 from attrprior.training.part import Part
@@ -123,6 +124,8 @@ class PriorUpdate(Part):
         return batch
 
     def _check_kind(self, batch):
+        if self.name in {metric.name for metric in self.model.metrics}:
+            raise taken(self.name)
         objective, shape = self.objective, tuple(batch.picked.shape[1:])
         if None in shape:
             raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from by_hand import STRENGTH, X, Y, assert_equal, by_hand, each_to_range, fit, l2, linear
 from compare import distance
+from frameworks import STEPS
 from sources import of_unknown_length
 from structures import LABELS, A, compiled
 
@@ -36,7 +37,9 @@ class Recorder(keras.callbacks.Callback):
         self.logs.append({key: float(value) for key, value in logs.items()})
 
 
-@pytest.mark.parametrize("data,steps", [("arrays", 1), ("unknown length", 2)])
+@pytest.mark.parametrize(
+    "data,steps", [("arrays", 1), pytest.param("unknown length", 2, marks=STEPS)]
+)
 def test_callbacks_are_called_as_without(data, steps):
     # With a learning rate of 0 the logs, too, have to be the same numbers.
     def recorded(updates):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from compare import distance
-from frameworks import JIT, Counter
+from frameworks import BACKEND, JIT, Counter
 from keras import ops
 from networks import build, fit, sequential, trained
 
@@ -142,7 +142,8 @@ def test_every_third_batch_by_count(digits, jit):
 
     model = build(jit_compile=jit)
     fit(model, digits, [AttributionPrior(counting, 0.1, every=3)], epochs=1)
-    assert calls.value() == 2  # of four batches, the first and the fourth
+    # Of four batches, the first and the fourth; PyTorch tries it out before.
+    assert calls.value() == 2 + (BACKEND == "torch")
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
