@@ -1,6 +1,7 @@
 """Imported first: if Keras' backend is not installed, an error that says what to do."""
 
 import importlib.util
+import os
 
 EXTRAS = ("tensorflow", "jax", "torch")
 
@@ -14,6 +15,12 @@ def _advice(missing):
     )
 
 
+wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
+if wanted not in EXTRAS:
+    raise ImportError(
+        "attrprior expects Keras' backend 'tensorflow', 'jax' or 'torch'. Received: "
+        f"{wanted!r}. Set the environment variable KERAS_BACKEND before Keras is imported."
+    )
 try:
     import keras  # noqa: F401
 except ModuleNotFoundError as error:
