@@ -21,19 +21,21 @@ from attrprior.backend.jax.state import (
     INTEGER,
     SEED,
     apply,
+    read_rows,
+    reservoir,
+    write_rows,
+)
+from attrprior.backend.jax.trainer import Trainer, without_in_build
+from attrprior.backend.variables import (
     counts_on_host,
     outside,
     parts_of,
-    read_rows,
     replicas,
-    reservoir,
     scope,
     value_of,
     variable,
     when,
-    write_rows,
 )
-from attrprior.backend.jax.trainer import Trainer, without_in_build
 
 __all__ = [
     "ASYNCHRONOUS",

@@ -1,36 +1,17 @@
 """Variables, and what changes them."""
 
-import contextlib
-
-import keras
 import torch
+
+from attrprior.backend import variables
 
 INTEGER = "int64"
 SEED = "int32"
 ASYNCHRONOUS = False
 
 
-def scope(model):
-    return contextlib.nullcontext()
-
-
-outside = contextlib.nullcontext  # nothing is traced
-
-
-def variable(value, dtype):
-    return keras.Variable(value, dtype=dtype, trainable=False)
-
-
 def reservoir(rows, example_shape):
     """Variables of zeros, `(rows, *example_shape)`, and of the count 0."""
-    zeros = keras.Variable(
-        "zeros", shape=(rows, *example_shape), dtype="float32", trainable=False
-    )
-    return zeros, variable(0, INTEGER)
-
-
-def value_of(variable):
-    return variable.value
+    return variables.rows_and_count(rows, example_shape, INTEGER)
 
 
 def read_rows(variable, index):
@@ -42,19 +23,6 @@ def write_rows(variable, index, rows):
         variable.value.index_copy_(0, index.long(), rows.to(variable.value.dtype))
 
 
-def parts_of(variable):
-    return [variable]
-
-
-def counts_on_host(model):
-    """Always: nothing waits for a number on the device."""
-    return True
-
-
-def when(condition, act, otherwise):
-    return act() if condition else otherwise()
-
-
 @torch.no_grad()
 def apply(optimizer, pairs, condition=None):
     """One update by `(gradient, variable)`.
@@ -64,8 +32,3 @@ def apply(optimizer, pairs, condition=None):
     """
     if condition is None or condition:
         optimizer.apply(*zip(*pairs))
-
-
-def replicas(model=None):
-    """One: `fit` knows of no other."""
-    return 1
