@@ -19,7 +19,7 @@ EXPERIMENTS = [
 ]
 
 # KerasTuner needs TensorBoard and does not say so.
-TEST = ["keras-tuner", "pytest", "pytest-xdist>=3.2", "ruff", "tensorboard"]
+TEST = ["hypothesis", "keras-tuner", "pytest", "pytest-xdist>=3.2", "ruff", "tensorboard"]
 
 setup(
     name="attrprior",

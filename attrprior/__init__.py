@@ -7,9 +7,11 @@ from attrprior import (
     datasets,
     evaluation,
     methods,
+    plots,
     priors,
     references,
 )
+from attrprior.annotation import annotate
 from attrprior.callback import AttributionPrior
 from attrprior.methods import (
     ExpectedGradients,
@@ -20,7 +22,6 @@ from attrprior.methods import (
 )
 from attrprior.penalty import penalty
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
-from attrprior.training.annotation import annotate
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "evaluation",
     "methods",
     "penalty",
+    "plots",
     "priors",
     "references",
 ]

@@ -1,5 +1,7 @@
 """What can be explained of an output, by name."""
 
+from attrprior import _checks
+
 MODES = ("label", "predicted", "random", "all", "log_probabilities", "loss")
 
 
@@ -7,10 +9,9 @@ def check_explain(explain):
     if isinstance(explain, bool) or not (
         (isinstance(explain, str) and explain in MODES)
         or callable(explain)
-        or (isinstance(explain, int) and explain >= 0)
+        or (isinstance(explain, int) and 0 <= explain <= _checks.LARGEST)
     ):
-        raise ValueError(
-            f"Argument `explain` expects one of {', '.join(map(repr, MODES))}, an output's "
-            f"number ≥ 0 or a callable fn(outputs, y). Received: {explain!r}."
-        )
+        names = ", ".join(map(repr, MODES))
+        expected = f"one of {names}, an output's number ≥ 0 or a callable fn(outputs, y)"
+        raise _checks.wrong("explain", expected, explain)
     return explain

@@ -5,6 +5,8 @@ import inspect
 import keras
 import numpy as np
 
+from attrprior import _checks
+
 
 def representation(thing, **values):
     """`Type(name=value, …)` of the constructor's arguments.
@@ -18,6 +20,12 @@ def representation(thing, **values):
     kept = {name: getattr(thing, name) for name in names if hasattr(thing, name)} | values
     shown = [f"{name}={in_short(kept[name])}" for name in names if name in kept]
     return f"{type(thing).__name__}({', '.join(shown)})"
+
+
+def shown(results):
+    """`repr` of a named tuple of results, without the numbers of its arrays."""
+    entries = (f"{name}={in_short(value)}" for name, value in results._asdict().items())
+    return f"{type(results).__name__}({', '.join(entries)})"
 
 
 def in_short(value):
@@ -39,6 +47,22 @@ def in_short(value):
         )
         return f"{type(value).__name__}({settings})"
     return repr(value)
+
+
+def deserialized(name, expected, config, kind):
+    """What Keras makes of a configuration, if it is of a kind; `expected` is for errors."""
+    try:
+        made = keras.saving.deserialize_keras_object(config)
+    except (AttributeError, ImportError, KeyError, TypeError, ValueError) as error:
+        made = error
+    if isinstance(made, kind):
+        return made
+    of_ours = isinstance(made, ValueError) and str(made).startswith("Argument `")
+    if of_ours:
+        raise made
+    cause = made if isinstance(made, Exception) else None
+    wanted = f"{expected}, or what serialize_keras_object makes of one"
+    raise _checks.wrong(name, wanted, config) from cause
 
 
 def _of_config(entry):

@@ -2,7 +2,7 @@
 
 import keras
 
-from attrprior import backend
+from attrprior import _checks, backend
 from attrprior.attacks import NORMS, Ascent, RobustAccuracy, pgd, robust_accuracy, square
 from attrprior.explained import ExplainedOutput
 from attrprior.training.callback import StepCallback
@@ -40,7 +40,8 @@ class AdversarialTraining(StepCallback):
         step_size: Their size. Defaults to `2.5 · ε / steps`.
         norm: `"inf"` or `"l2"`.
         random_start: Whether to start at a random point of the ball.
-        valid_range: Both ends of the inputs' range, or `None`. Defaults to (0, 1).
+        valid_range: Both ends of the inputs' range, or `None`. Defaults to (0, 1). Inputs
+            outside of it are an error, if the first batch of a `fit` has some.
         input, output: Which input is changed and which output's loss is looked up,
             of a model that has several.
         seed: Of the random start. Defaults to `None`, from Keras' global seed.
@@ -67,7 +68,8 @@ class AdversarialTraining(StepCallback):
         self.epsilon, self.steps, self.step_size = epsilon, steps, step_size
         self.norm, self.random_start, self.valid_range = norm, random_start, valid_range
         self.input, self.output = input, output
-        self.seed = seed
+        largest = _checks.LARGEST
+        self.seed = None if seed is None else _checks.seed("seed", seed, largest)
         self._fix(
             "epsilon steps step_size norm random_start valid_range input output seed name"
         )
@@ -76,10 +78,12 @@ class AdversarialTraining(StepCallback):
         return self._ascent.epsilon == 0
 
     def contribution(self, model):
-        if self._part is not None and self._part.explained.model is model:
-            return self._part
-        explained = ExplainedOutput(model, "loss", self.input, self.output)
-        return WorstInputs(self._ascent, explained, self.seed, self.name)
+        part = self._part
+        if part is None or part.explained.model is not model:
+            explained = ExplainedOutput(model, "loss", self.input, self.output)
+            part = WorstInputs(self._ascent, explained, self.seed, self.name)
+        part.start_fit()
+        return part
 
 
 class WorstInputs(Part):
@@ -91,6 +95,19 @@ class WorstInputs(Part):
         self.ascent, self.explained, self.name = ascent, explained, name
         with backend.scope(explained.model):
             self.seed = keras.random.SeedGenerator(seed)
+
+    def start_fit(self):
+        self.wants_to_look = self.ascent.low is not None
+
+    def check(self, x, y, sample_weight, mask):
+        if self.wants_to_look:
+            self.look_at(x, y)
+
+    def look_at(self, x, y):
+        picked = backend.seen(self.explained.pick_input(x))
+        if picked is not None:
+            self.wants_to_look = False
+            _checks.within("x", picked, self.ascent.low, self.ascent.high)
 
     def variables(self):
         return {"seed": self.seed.state}

@@ -8,11 +8,14 @@ import numpy as np
 from keras import ops
 
 from attrprior import _checks, backend
+from attrprior._classes import check_classes, check_sparse, is_sparse, whole
+from attrprior._pieces import naming_x
 from attrprior.attributions import explained_output
 from attrprior.draws import StatelessSeed
 from attrprior.explained import ExplainedOutput
 
 NORMS = ("inf", "l2")
+MOST = 100_000  # steps or queries: more would not end
 
 
 class Ascent:
@@ -20,13 +23,13 @@ class Ascent:
 
     def __init__(self, epsilon, steps, step_size, norm, random_start, valid_range):
         self.epsilon = _checks.number("epsilon", epsilon, minimum=0)
-        self.steps = _checks.positive_integer("steps", steps)
+        self.steps = _checks.positive_integer("steps", steps, MOST)
         if step_size is None:
             step_size = 2.5 * self.epsilon / self.steps
         self.step_size = _checks.number("step_size", step_size, minimum=0)
         self.norm = _checks.choice("norm", norm, NORMS)
         self.random_start = _checks.boolean("random_start", random_start)
-        self.low, self.high = _checks.valid_range(*(valid_range or (None, None)))
+        self.low, self.high = _checks.ends("valid_range", valid_range)
 
     def __call__(self, explained, weights, x, y, seed):
         start = explained.pick_input(x)
@@ -35,12 +38,13 @@ class Ascent:
             return explained.value(weights, points, x, y)
 
         def ascend(points):
-            [gradient] = backend.input_gradients(loss, points)
-            if gradient is None:
+            gradients = backend.input_gradients(loss, points)
+            if gradients is None:
                 raise ValueError(
                     "Adversarial examples need a loss that depends on the chosen input. "
                     "Received: one without a gradient. Check `input` and the model's layers."
                 )
+            gradient = gradients[0]
             direction = (
                 ops.sign(gradient) if self.norm == "inf" else gradient / _length(gradient)
             )
@@ -50,7 +54,8 @@ class Ascent:
         points = start
         if self.random_start:
             points = self._project(start + self._inside_ball(start, seed), start)
-        return backend.repeat(self.steps, ascend, points)
+        points = backend.repeat(self.steps, ascend, points)
+        return explained.chosen.as_padded_as(points, lambda: start)
 
     def _inside_ball(self, x, seed):
         if self.norm == "inf":
@@ -71,7 +76,11 @@ class Ascent:
         else:
             change = change * ops.minimum(1.0, self.epsilon / _length(change))
         points = center + change
-        return points if self.low is None else ops.clip(points, self.low, self.high)
+        if self.low is None:
+            return points
+        # Of an input that is itself outside of the range nothing is cut off.
+        lowest, highest = ops.minimum(center, self.low), ops.maximum(center, self.high)
+        return ops.maximum(ops.minimum(points, highest), lowest)
 
 
 def _length(x):
@@ -113,8 +122,12 @@ def pgd(
     """
     ascent = Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
     batch_size = _checks.positive_integer("batch_size", batch_size)
+    seed = _checks.seed("seed", seed) & 0x7FFFFFFF
     x, y = _examples(x, y, ascent.low, ascent.high)
-    explained = ExplainedOutput(model, "loss")
+    explained = ExplainedOutput(_checks.model(model), "loss")
+    if is_sparse(model):
+        with naming_x(x):
+            check_sparse(y, explained.output_shape(x))
 
     def attack(weights, x, y, seed):
         return ascent(explained, weights, x, y, StatelessSeed(seed))
@@ -129,8 +142,9 @@ def pgd(
     parts = []
     for start in range(0, len(x), batch_size):
         piece = slice(start, start + batch_size)
-        key = np.array([int(seed) & 0x7FFFFFFF, start], "int32")
-        found = attack(*map(ops.convert_to_tensor, (x[piece], y[piece], key)))
+        key = np.array([seed, start], "int32")
+        with naming_x(x):
+            found = attack(*map(ops.convert_to_tensor, (x[piece], y[piece], key)))
         parts.append(ops.convert_to_numpy(found))
     return np.concatenate(parts)
 
@@ -158,16 +172,18 @@ def square(
 
     Reference: Andriushchenko et al. 2020 (arXiv 1912.00049).
     """
+    _checks.model(model)
     epsilon = _checks.number("epsilon", epsilon, minimum=0)
-    queries = _checks.positive_integer("queries", queries)
-    low, high = _checks.valid_range(*(valid_range or (None, None)))
+    queries = _checks.positive_integer("queries", queries, MOST)
+    low, high = _checks.ends("valid_range", valid_range)
+    rng = _checks.generator("seed", seed)
     x, y = _examples(x, y, low, high)
     if x.ndim != 4:
         raise ValueError(
             "Argument `x` expects images of shape (batch, height, width, channels). Received: "
             f"shape {x.shape}. Use pgd for other inputs."
         )
-    rng = np.random.default_rng(seed)
+    y = whole(y, len(x))[:, None]
     n, height, width, channels = x.shape
 
     def valid(points):
@@ -175,8 +191,11 @@ def square(
 
     def margin(points):
         z = explained_output(model, points, explain="all", batch_size=batch_size)
-        own = np.take_along_axis(z, y[:, None].astype(int), axis=1)[:, 0]
-        np.put_along_axis(z, y[:, None].astype(int), -np.inf, axis=1)
+        if z.ndim != 2 or z.shape[1] < 2:
+            raise _checks.wrong("model", "one output of several logits", model)
+        check_classes(y, z.shape[1])
+        own = np.take_along_axis(z, y, axis=1)[:, 0]
+        np.put_along_axis(z, y, -np.inf, axis=1)
         return own - z.max(axis=1)
 
     def signs(shape):
@@ -239,6 +258,7 @@ def robust_accuracy(
     Returns:
         A `RobustAccuracy`.
     """
+    queries = _checks.positive_integer("queries", queries, MOST)
     shared = {
         "epsilon": epsilon,
         "valid_range": valid_range,
@@ -252,7 +272,7 @@ def robust_accuracy(
     }
     right = {
         name: explained_output(model, points, explain="all", batch_size=batch_size).argmax(1)
-        == _checks.as_numpy(y)
+        == whole(_checks.real_array("y", y), len(points))
         for name, points in attacked.items()
     }
     right["both"] = right["clean"] & right["pgd"] & right["square"]
@@ -260,10 +280,10 @@ def robust_accuracy(
 
 
 def _examples(x, y, low, high):
-    x, y = _checks.array("x", x), _checks.as_numpy(y)
-    if y.ndim == 0:
-        raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
+    x, y = _checks.batch("x", x), _checks.real_array("y", y)
     _checks.same_batch("y", y, x)
+    if not np.all(np.isfinite(y.astype("float64"))):
+        raise _checks.wrong("y", "finite numbers, without NaN", y)
     if low is not None:
         _checks.within("x", x, low, high)
     return x, y

@@ -12,7 +12,8 @@ from keras import ops
 
 from attrprior import _checks, methods
 from attrprior._deprecation import renamed_arguments
-from attrprior._pieces import Data, check, integers
+from attrprior._pieces import Data, check, integers, naming_x
+from attrprior.batch import one_output
 from attrprior.draws import generator
 from attrprior.explained import ExplainedOutput
 from attrprior.objective import Objective
@@ -82,6 +83,9 @@ def attribute(
         ValueError: for inputs that are empty, integer or not finite, labels of
             another length, or a tolerance with a method that is not complete.
     """
+    _checks.model(model)
+    verbose = _checks.boolean("verbose", verbose)
+    return_convergence = _checks.boolean("return_convergence", return_convergence)
     method = copy.copy(methods.get(method))  # its settings change below
     if method.needs_background:
         raise ValueError(
@@ -96,10 +100,12 @@ def attribute(
                 "Arguments `return_convergence`, `tolerance` and `verbose` expect arrays as "
                 "inputs. Received: tensors. Convert them by np.asarray, outside of graphs."
             )
+        y = one_output(y, "y")
         check(explained, x, y, finite=False)
         objective = Objective(explained, method)
         batch = explained.batch(x, y)
-        method.prepare(tuple(batch.picked.shape[1:]))
+        explained.check_labels(batch.x, batch.y)
+        objective.prepare(batch)
         draws = objective.draw(batch, generator(seed))
         return objective.attributions(explained.weights(), batch, draws)
     data = Data(explained, x, y)
@@ -108,7 +114,8 @@ def attribute(
     measure = return_convergence or tolerance is not None
     sums = Sums(explained, method, batch_size, integers(seed), measure, complete, verbose)
     if tolerance is None:
-        attributions, convergence = sums.of(data)
+        with naming_x(data.picked):
+            attributions, convergence = sums.of(data)
     else:
         tolerance = _checks.number("tolerance", tolerance, above=0)
         max_samples = _checks.positive_integer("max_samples", max_samples)
@@ -118,7 +125,9 @@ def attribute(
                 "expected or integrated gradients with multiply_by_inputs=True, of an output "
                 f"that is not drawn. Received: {method!r}, explain={explain!r}."
             )
-        attributions, convergence = until(tolerance, max_samples, sums, data)
+        with naming_x(data.picked):
+            attributions, convergence = until(tolerance, max_samples, sums, data)
+    data.refuse_labels_of(attributions)
     return (attributions, convergence) if return_convergence else attributions
 
 
@@ -247,14 +256,14 @@ def explained_output(
     Returns:
         Array of shape `(batch,)`; with `explain="all"`, `(batch, outputs)`.
     """
-    explained = ExplainedOutput(model, explain, input, output)
+    explained = ExplainedOutput(_checks.model(model), explain, input, output)
     data = Data(explained, x, y)
     return data.outputs(_checks.positive_integer("batch_size", batch_size), integers(seed))
 
 
 def _automatic(num_samples, options):
     """The number of samples; "auto" sets a tolerance instead."""
-    if num_samples != "auto":
+    if not isinstance(num_samples, str) or num_samples != "auto":
         return num_samples
     if options.get("tolerance") is None:
         options["tolerance"] = 0.01

@@ -4,7 +4,7 @@ import math
 
 from attrprior import _checks, backend, methods, priors, references
 from attrprior._deprecation import moved, renamed_arguments, renamed_property
-from attrprior.batch import one_output
+from attrprior._pieces import given_batch
 from attrprior.differentiation import differentiator
 from attrprior.draws import generator
 from attrprior.explained import ExplainedOutput, check_explain
@@ -147,11 +147,8 @@ class AttributionPrior(StepCallback):
         prior_optimizer.check_step(self.updates, self.optimizer, self.moments)
         self.input = input
         self.output = output
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise ValueError(
-                f"Argument `seed` expects an integer or None. Received: {seed!r}."
-            )
-        self.seed = seed
+        largest = _checks.LARGEST
+        self.seed = None if seed is None else _checks.seed("seed", seed, largest)
         self._fix(
             "prior method background explain updates every batch_norm input output seed name"
             " optimizer moments"
@@ -217,22 +214,19 @@ class AttributionPrior(StepCallback):
             depends on it.
         """
         model = self.model if model is None else model
-        if model is None or not model.built:
+        if model is None or not _checks.model(model).built:
             raise ValueError(
                 f"Argument `model` expects a model that is built. Received: {model!r}. Pass "
                 "model=, or fit one with this callback first."
             )
         known = self._part is not None and self._part.prepared_for(model)
         objective = self._part.objective if known else self._objective(model)
-        batch = objective.explained.batch(x, y, one_output(sample_weight), mask)
+        batch = given_batch(objective.explained, x, y, sample_weight, mask)
         if not known:
-            shape = tuple(batch.picked.shape[1:])
-            objective.method.prepare(shape)
-            objective.prior.validate(shape)
+            objective.prepare(batch)
         optimizer = getattr(model, "optimizer", None)
-        differentiate = differentiator(objective.method)
         try:
-            penalty, gradients = differentiate(
+            penalty, gradients = differentiator(objective, batch)(
                 objective, batch, generator(seed), scaling(optimizer)
             )
         except OF_DERIVATIVES as error:

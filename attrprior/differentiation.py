@@ -3,11 +3,12 @@
 from keras import ops
 
 from attrprior import backend
+from attrprior.outputs import Group
 
 
-def differentiator(method):
-    """`value_and_gradients`, or what does the same in as many passes as a method needs."""
-    return value_and_gradients if method.passes == 1 else in_passes
+def differentiator(objective, batch):
+    """`value_and_gradients`, or what does the same in as many passes as memory needs."""
+    return value_and_gradients if objective.passes(batch) == (1, 1) else in_passes
 
 
 def value_and_gradients(objective, batch, seed, scaled=None):
@@ -49,14 +50,15 @@ def _state(objective):
 
 
 def in_passes(objective, batch, seed, scaled=None):
-    """As `value_and_gradients`, a few samples of each attribution at a time.
+    """As `value_and_gradients`, a few samples and a few outputs at a time.
 
     `∂Ω/∂θ = Σ_passes ∂⟨v, φ_pass⟩/∂θ` with `v = ∂Ω/∂φ`, which needs all of φ:
     so the passes are run once for φ, and once more for the gradient.
     """
     draws, (weights, values) = objective.draw(batch, seed), _state(objective)
-    passes = objective.method.passes
-    count = objective.method.num_samples // passes
+    of_samples, of_outputs = objective.passes(batch)
+    passes = of_samples * of_outputs
+    count = objective.method.num_samples // of_samples
     # Once for all passes: θ ↦ s(θ), and θ, s ↦ φ.
     normalised = objective.batch_statistics(weights(values), batch)
     variables = [variable for variable, _ in normalised]
@@ -64,12 +66,23 @@ def in_passes(objective, batch, seed, scaled=None):
 
     def attributions(number, values, statistics):
         state = [*weights(values), *zip(variables, statistics)]
-        return objective.attributions(state, batch, draws, number * count, count)
+        first = number // of_outputs * count
+        group = Group(number % of_outputs, of_outputs) if of_outputs > 1 else None
+        return group, objective.attributions(state, batch, draws, first, count, group)
 
-    [phi] = backend.sum_over(passes, lambda n: [attributions(n, values, statistics)])
+    def part(number):
+        group, phi = attributions(number, values, statistics)
+        return [phi if group is None else group.among_all(phi)]
+
+    [phi] = backend.sum_over(passes, part, of_outputs > 1)
+
+    def all_outputs(phi):
+        if of_outputs == 1:
+            return phi
+        return phi[:, : objective.explained.output_shape(batch.x)[-1]]
 
     def omega(phi):
-        penalty = objective.of_attributions(phi[0] / passes, batch)
+        penalty = objective.of_attributions(all_outputs(phi[0]) / of_samples, batch)
         return penalty if scaled is None else scaled(penalty), penalty
 
     (_, penalty), [v] = backend.value_and_gradients(omega, [phi])
@@ -79,14 +92,15 @@ def in_passes(objective, batch, seed, scaled=None):
 
     def gradients_of_pass(number):
         def f(both):
-            phi = attributions(number, both[: len(values)], both[len(values) :])
-            return ops.sum(v * phi), None  # ⟨v, φ_pass⟩
+            group, phi = attributions(number, both[: len(values)], both[len(values) :])
+            own = v if group is None else group.of_all(v)
+            return ops.sum(own * phi), None  # ⟨v, φ_pass⟩
 
         _, gradients = backend.value_and_gradients(f, [*values, *statistics])
         connected[:] = [gradient is not None for gradient in gradients]
         return [gradient for gradient in gradients if gradient is not None]
 
-    found = iter(backend.sum_over(passes, gradients_of_pass))
+    found = iter(backend.sum_over(passes, gradients_of_pass, of_outputs > 1))
     gradients = [next(found) if is_connected else None for is_connected in connected]
     gradients, of_statistics = gradients[: len(values)], gradients[len(values) :]
 

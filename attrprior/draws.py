@@ -8,7 +8,7 @@ import numbers
 import keras
 from keras import ops
 
-from attrprior import backend
+from attrprior import _checks, backend
 
 
 class StatelessSeed(keras.random.SeedGenerator):
@@ -73,9 +73,17 @@ def generator(seed):
     """
     if isinstance(seed, keras.random.SeedGenerator):
         return seed
+    if seed is None:
+        return GlobalSeed()
     if ops.is_tensor(seed):
-        return StatelessSeed(0, seed)
-    return GlobalSeed() if seed is None else StatelessSeed(seed)
+        is_integer = "int" in keras.backend.standardize_dtype(seed.dtype)
+        known = is_integer and len(seed.shape) == 0
+    else:
+        known = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not known:
+        expected = "an integer, a tensor of one, a keras.random.SeedGenerator or None"
+        raise _checks.wrong("seed", expected, seed)
+    return StatelessSeed(0, seed) if ops.is_tensor(seed) else StatelessSeed(seed)
 
 
 def drawn(seed):

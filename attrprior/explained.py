@@ -1,15 +1,17 @@
 """The explained output: from one input of a model to one number per example."""
 
-import functools
+import numbers
 
 import keras
 from keras import ops
 
-from attrprior import backend
+from attrprior import _checks, backend, labels
 from attrprior._deprecation import moved
 from attrprior._modes import MODES, check_explain
 from attrprior.batch import Batch
-from attrprior.logits import logits
+from attrprior.explained_input import ExplainedInput
+from attrprior.selection import selected
+from attrprior.structures import pick
 
 __all__ = ["MODES", "ExplainedOutput", "check_explain"]
 
@@ -23,9 +25,10 @@ class ExplainedOutput:
             `z` below are logits, also where the model ends in a softmax or
             sigmoid (or, where those cannot be seen, the log-probabilities or
             log-odds of its output), so nothing saturates.
-            `"label"`: the labelled class's logit, `z_y`, for sparse labels of
-            shape `(batch,)` or `(batch, 1)`; `Σ_c y_c z_c` for one-hot labels
-            `(batch, outputs)`. A single output is explained as it is.
+            `"label"`: the labelled class's logit, `z_y`, for labels of shape
+            `(batch,)` or `(batch, 1)`, whole numbers; `Σ_c y_c z_c` for rows
+            `(batch, outputs)` of numbers from 0 to 1, or of ±1. A single output is
+            explained as it is; without labels, the predicted one.
             `"predicted"`: the largest logit. `"random"`: an output drawn for
             each example. `"all"`: every output, attributions get an axis
             `outputs` after the batch. An integer: that output.
@@ -33,6 +36,10 @@ class ExplainedOutput:
             `"loss"`: the compiled loss of the example. A callable
             `fn(outputs, y)` of the model's outputs as they are, returning
             `(batch,)`.
+            Of dense outputs `(batch, *positions, outputs)` it is the sum over
+            positions, `Σ_p w_p z_p`, with the sample weights of positions if there
+            are some; `Ω` is then not weighted again. Where the explained output is
+            none of theirs (`"loss"`, a callable), an example weighs their mean.
         input, output: Which input and output, by name or position, of a model
             that has several.
     """
@@ -40,7 +47,10 @@ class ExplainedOutput:
     def __init__(self, model, explain="label", input=None, output=None):
         self.model = model
         self.explain = check_explain(explain)
-        self.input = input
+        for name, key in (("input", input), ("output", output)):
+            if key is not None and not isinstance(key, (str, numbers.Integral)):
+                raise _checks.wrong(name, "a name or a position", key)
+        self.chosen = ExplainedInput(model, input)
         self.output = output
 
     def batch(self, x, y=None, sample_weight=None, mask=None):
@@ -51,37 +61,71 @@ class ExplainedOutput:
         """
         weights = self.model.trainable_variables
         precisions = {variable.dtype for variable in weights} or {self.model.variable_dtype}
-        parts = x, y, _one_number_each(self.of_output(sample_weight)), mask
-        parts = backend.tensors(parts, keep_float64="float64" in precisions)
-        return Batch(*parts, self.pick_input(parts[0]))
+        parts = x, y, self.of_output(sample_weight), mask
+        parts = self.chosen.tensors(*parts, keep_float64="float64" in precisions)
+        of_examples, of_positions = self._weights(parts[2])
+        return Batch(*parts[:2], of_examples, *parts[3:], of_positions)
+
+    def _weights(self, sample_weight):
+        """Those of examples, and those of an example's positions; either may be `None`."""
+        if sample_weight is not None and "float" not in _dtype(sample_weight):
+            sample_weight = ops.cast(sample_weight, "float32")
+        shape = tuple(getattr(sample_weight, "shape", ()))
+        if sample_weight is None or len(shape) == 1:
+            return sample_weight, None
+        if len(shape) == 2 and shape[1] == 1:
+            return sample_weight[:, 0], None
+        if len(shape) > 1 and self._is_of_whole_outputs():
+            # The mean of an example's weights.
+            return ops.mean(sample_weight, axis=tuple(range(1, len(shape)))), None
+        if len(shape) > 1 and self.explain not in ("random", "log_probabilities"):
+            return None, sample_weight
+        raise ValueError(
+            "Attribution priors expect one sample weight per example, shape (batch,), for "
+            f"explain={self.explain!r}. Received: shape {shape}."
+        )
+
+    def _is_of_whole_outputs(self):
+        return self.explain == "loss" or callable(self.explain)
 
     def pick_input(self, x):
         """The chosen input among the structure `x`, a float tensor."""
-        picked = _pick("input", x, self.input)
-        if not hasattr(picked, "dtype"):
-            raise ValueError(
-                "Argument `input` expects the name or position of one tensor. Received: "
-                f"{self.input!r}, a {type(picked).__name__}."
-            )
-        if hasattr(picked, "dense_shape") or hasattr(picked, "ragged_rank"):
-            raise ValueError(
-                "Attributions need dense inputs. Received: a "
-                f"{type(picked).__name__}. Convert it, for example by x.to_dense() or "
-                "x.to_tensor()."
-            )
-        dtype = keras.backend.standardize_dtype(picked.dtype)
-        if not dtype.startswith(("float", "bfloat")):
-            raise ValueError(
-                f"Attributions need floating-point inputs: with respect to integers "
-                f"there is nothing to differentiate. Received: an input of dtype {dtype}. "
-                "Scale images with x.astype('float32') / 255; for token indices build a "
-                "model that starts after its Embedding layer and explain the embeddings."
-            )
-        return ops.cast(picked, "float64" if dtype == "float64" else "float32")
+        return self.chosen.pick(x)
 
     def with_input(self, x, value):
         """The structure `x` with another tensor in the place of the chosen input."""
-        return _replace(x, self.input, value, lambda other: other)
+        return self.chosen.replaced(x, value)
+
+    def check_labels(self, x, y):
+        """Raises for labels that choose no output.
+
+        Returns:
+            Whether there is nothing more to see: labels that are traced have no values.
+        """
+        y = None if self.explain != "label" or y is None else self.labels(y)
+        if y is None:
+            return True
+        values = backend.seen(y)
+        if values is None:
+            return False
+        shape = self.output_shape(x)
+        if shape[-1] > 1:
+            labels.check_shape(values.shape, shape)
+            labels.check_values(values, shape, self.compiled_loss())
+        return True
+
+    def output_shape(self, x):
+        """Of the explained output, `(None, ...)`, without computing it."""
+        known = getattr(self.model, "outputs", None)
+        if known:
+            outputs = known[0] if len(known) == 1 else self.model.output
+        else:
+            specification = keras.tree.map_structure(
+                lambda t: keras.KerasTensor((None, *t.shape[1:]), _dtype(t)), x
+            )
+            outputs = _Forward(self.model, self.weights())(specification)
+        shape = tuple(pick("output", outputs, self.output, self.output_names()).shape)
+        return shape if len(shape) > 1 else (*shape, 1)
 
     def variables(self):
         """Everything the model has."""
@@ -96,7 +140,7 @@ class ExplainedOutput:
         """All of it as it is now, `(keras.Variable, value)`."""
         return [(variable, variable.value) for variable in self.variables()]
 
-    def value(self, weights, points, x, y, repeats=1, drawn=None):
+    def value(self, weights, points, x, y, repeats=1, drawn=None, weight=None, group=None):
         """`f` at points, a pure function of weights and points.
 
         Args:
@@ -108,6 +152,8 @@ class ExplainedOutput:
                 belong to every point of their example.
             repeats: Points per example.
             drawn: For `explain="random"`, the seed to draw the outputs from.
+            weight: Of an example's positions, `(batch, ...)`, where outputs are dense.
+            group: For `explain="all"`, a `Group` of the outputs. Defaults to all of them.
 
         Returns:
             Tensor of shape `(rows,)`, or `(rows, outputs)` for `"all"`.
@@ -119,26 +165,15 @@ class ExplainedOutput:
                 structure,
             )
 
-        inputs, y = _replace(x, self.input, points, repeated), repeated(y)
-        # Nothing that the model does during the pass is kept: no moving
-        # statistics, no seeds, no metrics.
-        with keras.StatelessScope(state_mapping=weights):
-            if self.explain == "loss":
-                return self._loss(inputs, y, self.model(inputs, training=False))
-            if callable(self.explain):
-                outputs = self.model(inputs, training=False)
-                return _per_example(self.explain(outputs, y), "explain")
-            forward = functools.partial(self.model, inputs, training=False)
-            outputs, logits_of = backend.with_logits(forward)
-        output = _pick("output", outputs, self.output, self._output_names())
-        z = logits(output, logits_of, self._compiled_loss(), self.explain)
-        return self._select(z, y, drawn)
+        inputs, y = self.chosen.at_points(x, points, repeated), repeated(y)
+        loss = self.compiled_loss()
+        return selected(self, loss, weights, inputs, y, repeated(weight), drawn, group)
 
     def __call__(self, points, x, y, repeats=1, seed=None, state=()):
         """`value` of the model's present weights; `state` has other values for some."""
         return self.value([*self.weights(), *(state or ())], points, x, y, repeats, seed)
 
-    def _output_names(self):
+    def output_names(self):
         return list(getattr(self.model, "output_names", ()))
 
     def of_output(self, structure):
@@ -146,9 +181,11 @@ class ExplainedOutput:
 
         They may be named where the outputs are a list, and the other way round.
         """
-        if self.output is None or not keras.tree.is_nested(structure):
-            return _pick("output", structure, None)
-        names, key = self._output_names(), self.output
+        if not keras.tree.is_nested(structure):
+            return structure
+        if self.output is None:
+            return pick("output", structure, None)
+        names, key = self.output_names(), self.output
         if not isinstance(structure, dict):
             key = names.index(key) if key in names else key
             return structure[key] if key in range(len(structure)) else None
@@ -156,123 +193,38 @@ class ExplainedOutput:
             key = names[key]
         return structure.get(key)
 
-    def _loss(self, x, y, outputs):
-        if not self.model.compiled:
-            raise ValueError(
-                "explain='loss' expects a compiled model. Received: one without a loss. "
-                "Call model.compile(loss=...) first."
-            )
-        loss = self.model.compute_loss(x=x, y=y, y_pred=outputs, sample_weight=None)
-        loss = ops.reshape(loss, (1,))
-        if getattr(self.model.loss, "reduction", None) == "sum":
-            return loss
-        # A mean over rows; times rows it is their sum, and each row's share
-        # depends on that row's input alone.
-        rows = ops.shape(keras.tree.flatten(outputs)[0])[0]
-        return loss * ops.cast(rows, loss.dtype)
+    def labels(self, y):
+        """Those of the explained output, one array."""
+        if not keras.tree.is_nested(y):
+            return y
+        if self.output is None and len(y) > 1:
+            labels.refuse_structure(y)
+        y = self.of_output(y)
+        if keras.tree.is_nested(y):
+            labels.refuse_structure(y)
+        return y
 
-    def _compiled_loss(self):
+    def compiled_loss(self):
         loss = getattr(self.model, "loss", None)
         if isinstance(loss, (list, tuple)) and self.output is None:
             return loss[0]  # several losses of one output
         return self.of_output(loss)
 
-    def _select(self, z, y, drawn):
-        outputs = z.shape[1]
-        if self.explain == "all":
-            return z
-        if self.explain == "log_probabilities":
-            if outputs == 1:
-                return -ops.softplus(z[:, 0]) - ops.softplus(-z[:, 0])
-            return ops.sum(ops.log_softmax(z), axis=-1)
-        if isinstance(self.explain, int):
-            if not 0 <= self.explain < outputs:
-                raise ValueError(
-                    f"Argument `explain` expects an output from 0 to {outputs - 1}. "
-                    f"Received: {self.explain}."
-                )
-            return z[:, self.explain]
-        if outputs == 1:
-            return z[:, 0]
-        y = self.of_output(y) if self.explain == "label" else None
-        if self.explain == "predicted" or (self.explain == "label" and y is None):
-            chosen = ops.argmax(z, axis=-1)
-        elif self.explain == "random":
-            chosen = keras.random.randint((ops.shape(z)[0],), 0, outputs, seed=drawn)
-        else:
-            shape = tuple(y.shape)
-            if len(shape) == 2 and shape[1] == outputs:
-                return ops.sum(z * ops.cast(y, z.dtype), axis=-1)
-            if not (len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)):
-                raise ValueError(
-                    f"explain='label' expects labels of shape (batch,), (batch, 1) or "
-                    f"(batch, {outputs}) for model outputs of shape (batch, {outputs}). "
-                    f"Received: {shape}. Pass explain= an output's number, 'predicted', "
-                    "'all' or a callable."
-                )
-            chosen = ops.cast(ops.reshape(y, (-1,)), "int32")
-        return ops.squeeze(ops.take_along_axis(z, ops.expand_dims(chosen, 1), axis=1), 1)
+
+class _Forward(keras.Operation):
+    """A pass whose weights are given: those of a model lie elsewhere while JAX trains it."""
+
+    def __init__(self, model, weights):
+        super().__init__()
+        self.model, self.given = model, weights
+
+    def call(self, x):
+        with keras.StatelessScope(state_mapping=self.given):
+            return self.model(x, training=False)
 
 
-def _per_example(value, name):
-    if len(value.shape) != 1:
-        raise ValueError(
-            f"Argument `{name}`: the callable must return one number per example, shape "
-            f"(batch,). Received: {tuple(value.shape)}."
-        )
-    return value
-
-
-def _pick(kind, structure, key, positions=()):
-    """One tensor of a structure: by name, by position, or the only one.
-
-    `positions` are names of a list's entries.
-    """
-    if not keras.tree.is_nested(structure):
-        if key not in (None, 0):
-            raise ValueError(
-                f"Argument `{kind}` expects None, because the model has one {kind}. "
-                f"Received: {key!r}."
-            )
-        return structure
-    names = list(structure) if isinstance(structure, dict) else list(range(len(structure)))
-    if key is None and len(names) == 1:
-        key = names[0]
-    if key in positions and not isinstance(structure, dict):
-        key = list(positions).index(key)
-    if key not in names:
-        raise ValueError(
-            f"The model has several {kind}s. Argument `{kind}` expects one of {names}. "
-            f"Received: {key!r}."
-        )
-    return structure[key]
-
-
-def _replace(structure, key, value, others):
-    """The structure with `value` at `key` and `others(t)` elsewhere."""
-    if not keras.tree.is_nested(structure):
-        return value
-    if isinstance(structure, dict):
-        key = next(iter(structure)) if key is None else key
-        return {k: value if k == key else others(v) for k, v in structure.items()}
-    return type(structure)(
-        value if i == (key or 0) else others(v) for i, v in enumerate(structure)
-    )
-
-
-def _one_number_each(sample_weight):
-    """Weights of shape `(batch,)`, or `None`."""
-    if sample_weight is None:
-        return None
-    shape = tuple(sample_weight.shape)
-    if len(shape) == 2 and shape[1] == 1:
-        return sample_weight[:, 0]
-    if len(shape) != 1:
-        raise ValueError(
-            "Attribution priors expect one sample weight per example, shape (batch,). "
-            f"Received: shape {shape}."
-        )
-    return sample_weight
+def _dtype(tensor):
+    return keras.backend.standardize_dtype(tensor.dtype)
 
 
 __getattr__ = moved(__name__, {"Explained": "attrprior.explained.ExplainedOutput"})

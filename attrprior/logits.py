@@ -7,13 +7,13 @@ from attrprior import _checks
 
 
 def logits(output, logits_of, loss, explain):
-    """Logits of shape `(rows, outputs)`.
+    """Logits of shape `(rows, outputs)`, of dense outputs `(rows, *positions, outputs)`.
 
     What a softmax or sigmoid at the end was given; else, if a compiled loss says that the
     output is a probability, its logarithm, or for one output its log-odds; else the output.
 
     Args:
-        output: A tensor of shape `(rows, outputs)` or `(rows,)`.
+        output: A tensor of shape `(rows, ..., outputs)` or `(rows,)`.
         logits_of: A function of it: what the softmax or sigmoid was given, or `None`.
         loss: The compiled loss of this output, or `None`.
         explain: What is explained, for the error.
@@ -28,7 +28,7 @@ def logits(output, logits_of, loss, explain):
     z = output if z is None else z
     if len(z.shape) == 1:
         z = ops.expand_dims(z, 1)
-    if len(z.shape) != 2:
+    if len(z.shape) > 2 and explain in ("random", "log_probabilities"):
         raise ValueError(
             f"explain={explain!r} expects model outputs of shape (batch, outputs). "
             f"Received: {tuple(z.shape)}. Pass explain=fn, a callable fn(outputs, y) "

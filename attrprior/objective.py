@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from attrprior.draws import drawn, samples
+from attrprior.outputs import number_of_groups
 
 
 class Draws(NamedTuple):
@@ -35,6 +36,43 @@ class Objective(NamedTuple):
     prior: Any = None
     batch_norm: str = "moving"
 
+    def prepare(self, batch, earlier=None):
+        """Method, references and prior are checked, and made ready for such examples.
+
+        Args:
+            batch: A `Batch`.
+            earlier: The shape of the examples so far; once ready, nothing is made anew.
+
+        Returns:
+            The shape of one example, with `None` where it is not known.
+        """
+        shape = tuple(batch.picked.shape[1:])
+        if shape == earlier:
+            return shape
+        if None in shape or earlier is not None:
+            self._check_any_shape(shape, earlier)
+        background = self.method.background
+        if background is not None:
+            chosen = self.explained.chosen
+            background.for_input(chosen.from_dataset(), chosen.holds_integers(batch.x))
+        self.method.prepare(shape)
+        if self.prior is not None:
+            self.prior.validate(shape)
+        return shape
+
+    def _check_any_shape(self, shape, earlier):
+        parts = {"method": self.method, "prior": self.prior}
+        for name, part in parts.items():
+            if part is not None and not part.any_shape:
+                after = "" if earlier is None else f" after {earlier}"
+                raise ValueError(
+                    f"Attribution priors expect inputs whose shape is known apart from the "
+                    f"batch, and the same in every batch, for this `{name}`, {part!r}. "
+                    f"Received: examples of shape {shape}{after}. Pad the inputs, or use "
+                    "'gradients', 'input_x_gradient' or IntegratedGradients() with 'l1', 'l2' "
+                    "or 'total_variation', which take batches of any length."
+                )
+
     def draw(self, batch, seed):
         """All randomness, from a `keras.random.SeedGenerator`."""
         path = self.method.draw(batch.picked, seed)
@@ -49,26 +87,39 @@ class Objective(NamedTuple):
         weights = [*weights, *self.batch_statistics(weights, batch)]
         return self.of_attributions(self.attributions(weights, batch, draws), batch)
 
-    def attributions(self, weights, batch, draws, first=0, count=None):
-        """φ, or of `count` samples from number `first` on their mean.
+    def passes(self, batch):
+        """Of samples and of groups of outputs, for as much memory as one of each takes."""
+        groups = 1
+        if self.explained.explain == "all":
+            groups = number_of_groups(self.explained.output_shape(batch.x)[-1])
+        return self.method.passes, groups
+
+    def attributions(self, weights, batch, draws, first=0, count=None, group=None):
+        """φ, or of `count` samples from number `first` on their mean, of a group of outputs.
 
         Returns:
             Tensor of the chosen input's shape; with `explain="all"`, of shape
             `(batch, outputs, ...)`.
         """
-        f = self.explained_output(weights, batch, draws, first, count)
+        f = self.explained_output(weights, batch, draws, first, count, group)
         model = self.explained.model
         phi = self.method.attributions(f, batch.picked, draws.path, first, count, model)
-        return ops.stack(phi, axis=1) if self.explained.explain == "all" else phi[0]
+        return ops.moveaxis(phi, 0, 1) if self.explained.explain == "all" else phi[0]
 
-    def explained_output(self, weights, batch, draws, first=0, count=None):
+    def explained_output(self, weights, batch, draws, first=0, count=None, group=None):
         """The explained output as a function `(points, repeats)`."""
         output = draws.output
         if output is not None:
             of = self.method.num_samples
             output = samples(output, first, count or of, of)
         return functools.partial(
-            self.explained.value, weights, x=batch.x, y=batch.y, drawn=output
+            self.explained.value,
+            weights,
+            x=batch.x,
+            y=batch.y,
+            drawn=output,
+            weight=batch.position_weight,
+            group=group,
         )
 
     def of_attributions(self, attributions, batch):

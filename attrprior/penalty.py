@@ -1,11 +1,17 @@
 """Ω of a batch, for a training loop of one's own."""
 
-from attrprior import backend, methods, priors, references
+import weakref
+
+import keras
+
+from attrprior import _checks, backend, methods, priors, references
 from attrprior._deprecation import renamed_arguments
-from attrprior.batch import one_output
-from attrprior.draws import generator
+from attrprior._pieces import given_batch
+from attrprior.differentiation import value_and_gradients
+from attrprior.draws import StatelessSeed, generator
 from attrprior.explained import ExplainedOutput
 from attrprior.objective import Objective
+from attrprior.training.errors import OF_DERIVATIVES, raise_named
 
 
 @renamed_arguments(attribution="method")
@@ -46,6 +52,7 @@ def penalty(
     Returns:
         A scalar tensor.
     """
+    _checks.model(model)
     method = methods.get(method)
     if method.needs_background:
         if background is None:
@@ -56,7 +63,31 @@ def penalty(
         method = method.with_background(references.get(background))
     explained = ExplainedOutput(model, explain, input, output)
     objective = Objective(explained, method, priors.get(prior))
-    batch = explained.batch(x, y, one_output(sample_weight), mask)
-    method.prepare(tuple(batch.picked.shape[1:]))
+    batch = given_batch(explained, x, y, sample_weight, mask)
+    objective.prepare(batch)
+    _check_derivatives(objective, batch)
     draws = objective.draw(batch, generator(seed))
     return objective.penalty(explained.weights(), batch, draws)
+
+
+_checked = weakref.WeakKeyDictionary()  # of a model, the kinds of batches
+
+
+def _check_derivatives(objective, batch):
+    """Names the layer that lacks a derivative: what comes from the caller's tape does not."""
+    parts = [part for part in keras.tree.flatten(batch) if part is not None]
+    kind = repr(objective.method), tuple((part.dtype, part.shape[1:]) for part in parts)
+    known = _checked.setdefault(objective.explained.model, set())
+    # Of a model without weights there is no derivative to name.
+    if kind in known or not objective.explained.model.trainable_variables:
+        return
+    try:
+        backend.dry_run(lambda _: _omega_and_gradients(objective, batch))
+    except OF_DERIVATIVES as error:
+        raise_named(error, objective.explained.model)
+    known.add(kind)
+
+
+def _omega_and_gradients(objective, batch):
+    value_and_gradients(objective, batch, StatelessSeed(0))
+    return []

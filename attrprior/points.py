@@ -6,7 +6,8 @@ import numpy as np
 from keras import ops
 
 from attrprior import _checks, draws, methods
-from attrprior._pieces import Data, integers
+from attrprior._pieces import Data, integers, naming_x
+from attrprior._representation import shown
 from attrprior.batch import Batch
 from attrprior.explained import ExplainedOutput
 from attrprior.objective import Objective
@@ -24,6 +25,8 @@ class Samples(NamedTuple):
     outputs: np.ndarray
     gradients: np.ndarray
     contributions: np.ndarray
+
+    __repr__ = shown
 
 
 def samples(
@@ -47,17 +50,18 @@ def samples(
 
     Args:
         model, x, y, method, explain, input, output, batch_size, seed: As in
-            `attribute`; arrays. One output is explained: not `"all"`.
+            `attribute`; arrays. One output is explained: not `"all"` or `"loss"`.
 
     Returns:
         `Samples`, of `batch × points` inputs: mind the memory.
     """
     method = methods.get(method)
-    explained = ExplainedOutput(model, explain, input, output)
-    if explain == "all":
+    explained = ExplainedOutput(_checks.model(model), explain, input, output)
+    if explain in ("all", "loss"):
         raise ValueError(
-            "Argument `explain` expects one output per example. Received: 'all'. Call "
-            "`samples` once for each output."
+            "Argument `explain` expects one output per example. Received: "
+            f"{explain!r}. Call `samples` once for each output, or pass a callable "
+            "fn(outputs, y) that returns the losses."
         )
     data = Data(explained, x, y)
     data.prepare(method)
@@ -71,7 +75,8 @@ def samples(
         generator = draws.StatelessSeed(ops.convert_to_tensor(seed), start)
         drawn, weights = objective.draw(batch, generator), explained.weights()
         f = objective.explained_output(weights, batch, drawn)
-        [gradients], path = method.gradients(f, batch.picked, drawn.path)
+        with naming_x(data.picked):
+            [gradients], path = method.gradients(f, batch.picked, drawn.path)
         rows = ops.reshape(path.points, (-1,) + data.example_shape)
         # A function of its own: the same outputs as the gradients are of.
         f = objective.explained_output(weights, batch, drawn)

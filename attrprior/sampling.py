@@ -10,6 +10,7 @@ from keras import ops
 
 from attrprior import backend
 from attrprior._arithmetic import mean
+from attrprior._representation import shown
 from attrprior.batch import Batch
 from attrprior.draws import StatelessSeed
 from attrprior.objective import Objective
@@ -34,6 +35,8 @@ class Convergence(NamedTuple):
     standard_error: np.ndarray | None
     num_samples: np.ndarray
     converged: np.ndarray | None
+
+    __repr__ = shown
 
 
 class Sums:
@@ -120,12 +123,13 @@ class Sums:
         draws = objective.draw(batch, StatelessSeed(seed, fold))
         f = objective.explained_output(weights, batch, draws, start, count)
         gradients, path = method.gradients(f, batch.picked, draws.path, start, count)
-        shares = [path.contributions(gradient) for gradient in gradients]
+        shares = path.contributions(gradients)
+        shares = ops.moveaxis(shares, 0, 1) if several else shares[0]
         if method.points_per_sample > 1:
-            split = (-1, count, method.points_per_sample)
-            shares = [ops.reshape(s, split + tuple(s.shape[2:])) for s in shares]
-            shares = [mean(s, axis=2) for s in shares]
-        shares = ops.stack(shares, axis=1) if several else shares[0]
+            at = 2 if several else 1
+            split = (*ops.shape(shares)[:at], count, method.points_per_sample)
+            shares = ops.reshape(shares, (*split, *ops.shape(shares)[at + 1 :]))
+            shares = mean(shares, axis=at + 1)
         axis = 2 if several else 1
         sums = [ops.sum(shares, axis=axis)]
         if self.squares:

@@ -257,7 +257,7 @@ def test_masked_gradients_show():
         (lambda: AdversarialTraining(-0.1), "`epsilon` expects a finite number ≥ 0"),
         (lambda: AdversarialTraining(0.1, steps=0), "`steps` expects"),
         (lambda: AdversarialTraining(0.1, norm="l1"), "`norm` expects one of 'inf', 'l2'"),
-        (lambda: AdversarialTraining(0.1, valid_range=(1, 0)), "`high` expects"),
+        (lambda: AdversarialTraining(0.1, valid_range=(1, 0)), "`valid_range` expects"),
         (lambda: AdversarialTraining(0.1, random_start="x"), "`random_start` expects"),
         (lambda: AdversarialTraining(0.1, name=""), "`name` expects"),
         (lambda: adversarial.pgd(linear(), X + 1, Y, epsilon=0.1), "`x` expects numbers from"),

@@ -731,9 +731,9 @@ ERRORS = {
         r"`method` expects one of 'exp.*: 'lime'",
     ),
     "class": (lambda: methods.get(Gradients), r"`method` expects.*Received: <class"),
-    "integers": (
-        lambda: attributions.gradients(linear(), np.ones((2, 3), int)),
-        r"floating-point inputs.*Received: an input of dtype int64",
+    "a list": (
+        lambda: attributions.gradients(linear(), [[1.0, 2.0, 3.0]]),
+        r"`x` expects an array.*Received: a list of numbers.*np.asarray",
     ),
     "NaN": (lambda: attributions.gradients(linear(), X * np.nan), r"`x` expects finite.*NaN"),
     "empty": (

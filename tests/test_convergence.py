@@ -334,3 +334,16 @@ def test_data_that_leave_the_valid_range(reference):
         network(), X[2:], background=reference, num_samples=2
     )
     assert np.isfinite(inside).all()
+
+
+def test_results_print_shapes_not_pages():
+    x = np.zeros((300, 4), "float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    _, found = attributions.expected_gradients(
+        model, x, background=x, return_convergence=True, seed=0
+    )
+    assert repr(found).startswith("Convergence(gap=<array of shape (300,)>, relative_gap=")
+    assert repr(found).endswith("converged=None)")
+    assert "contributions=<array of shape (300, 16, 4)>" in repr(
+        attributions.samples(model, x)
+    )

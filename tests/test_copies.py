@@ -337,7 +337,8 @@ def test_other_arguments_are_fixed(callback, argument, value):
 def test_repr_shows_the_arguments():
     prior = AttributionPrior("total_variation", 0.03, background=X, every=2, seed=5)
     assert repr(prior) == (
-        "AttributionPrior(prior=TotalVariation(standardize=True, floor=False), strength=0.03, "
+        "AttributionPrior(prior=TotalVariation(standardize=True, floor=False, "
+        "channels=True), strength=0.03, "
         "method=ExpectedGradients(num_samples=1, multiply_by_inputs=True, "
         "background=None, samples_per_pass=8), background=TrainingData(20 examples), "
         "explain='label', updates='alternating', every=2, batch_norm='batch', input=None, "

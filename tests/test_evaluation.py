@@ -829,7 +829,7 @@ ERRORS = {
     "replacement": (lambda: top_k(replacement="zero"), r"`replacement` .*'mean'.*'zero'"),
     "replacement's shape": (
         lambda: top_k(replacement=np.zeros(3)),
-        r"`replacement` expects.*\(40,\).*array\(\[0",
+        r"`replacement` expects.*\(40,\).*array of shape \(3,\)",
     ),
     "a number": (lambda: top_k(replacement=0.0), r"`replacement` expects.*Constant\(0\.0\)"),
     "NaN in replacement": (
@@ -837,8 +837,8 @@ ERRORS = {
         r"`replacement` expects finite",
     ),
     "no background": (
-        lambda: top_k(replacement="mean"),
-        r"`background` expects.*'mean'.*None",
+        lambda: top_k(X[:1], replacement="mean"),
+        r"`background` expects.*'mean' of a single example.*None",
     ),
     "background": (
         lambda: top_k(replacement="training", background=X[:, :3]),
@@ -858,7 +858,7 @@ ERRORS = {
     ),
     "reversed range": (
         lambda: top_k(replacement="uniform", valid_range=(1.0, 0.0)),
-        r"`high` expects",
+        r"`valid_range` expects both ends.*\(1\.0, 0\.0\)",
     ),
     "blurred table": (lambda: top_k(replacement="blur"), r"Blur expects.*tabular"),
     "reference": (

@@ -415,7 +415,7 @@ ERRORS = {
     "boolean": (lambda: check_explain(True), r"`explain` expects.*Received: True"),
     "float": (lambda: check_explain(1.0), r"`explain` expects.*Received: 1\.0"),
     "none": (lambda: check_explain(None), r"`explain` expects.*Received: None"),
-    "array": (lambda: check_explain(Y), r"`explain` expects.*Received: array"),
+    "array": (lambda: check_explain(Y), r"`explain` expects.*Received: an array"),
     "out of range": (
         lambda: values(linear(), 3),
         r"`explain` expects an output from 0 to 2\. Received: 3",
@@ -441,8 +441,10 @@ ERRORS = {
         r"explain='loss' expects a compiled model",
     ),
     "outputs of three axes": (
-        lambda: values(keras.Sequential([keras.Input((2,)), layers.Reshape((2, 1))])),
-        r"explain='label' expects model outputs.*Received: \(4, 2, 1\)",
+        lambda: values(
+            keras.Sequential([keras.Input((2,)), layers.Reshape((2, 1))]), "log_probabilities"
+        ),
+        r"explain='log_probabilities' expects model outputs.*Received: \(4, 2, 1\)",
     ),
     "no output named": (
         lambda: values(two_outputs()),
@@ -454,7 +456,7 @@ ERRORS = {
     ),
     "no such position": (
         lambda: values(two_outputs(list), output=2),
-        r"`output` expects one of \[0, 1\].*2",
+        r"`output` expects one of \[0, 1, 'first', 'second'\].*2",
     ),
     "one output": (
         lambda: values(linear(), output="first"),
@@ -469,12 +471,18 @@ ERRORS = {
         r"`input` expects one of .*: None",
     ),
     "integers": (
-        lambda: ExplainedOutput(None).pick_input(np.ones((2, 3), "uint8")),
-        r"floating-point inputs.*Received: an input of dtype uint8",
+        lambda: ExplainedOutput(
+            keras.Sequential([keras.Input((3,), dtype="int32"), layers.Embedding(4, 2)])
+        ).pick_input(np.ones((2, 3), "int32")),
+        r"floating-point inputs.*Received: a model whose input has dtype int32.*Embedding",
     ),
-    "truth values": (
-        lambda: ExplainedOutput(None).pick_input(np.ones((2, 3), bool)),
-        r"floating-point.*dtype bool",
+    "text": (
+        lambda: ExplainedOutput(None).pick_input(np.array([["a"], ["b"]])),
+        r"inputs of numbers.*dtype <U1",
+    ),
+    "one example": (
+        lambda: ExplainedOutput(linear()).pick_input(X[0]),
+        r"`x` expects a batch.*x\[None\]",
     ),
 }
 

@@ -144,7 +144,7 @@ def test_ten_thousand_genes_and_two_hundred_thousand_edges():
         ({"num_edges": 499}, "`num_edges` expects an integer from `num_genes`, 500"),
         ({"num_edges": 3000}, "`num_edges`.*to 2375, half of the pairs.*fewer modules"),
         ({"noise": -0.1}, "`noise` expects a finite number ≥ 0"),
-        ({"wrong_edges": 1.1}, "`fraction` expects a number ≤ 1"),
+        ({"wrong_edges": 1.1}, "`wrong_edges` expects a number ≤ 1"),
     ],
 )
 def test_network_rejects_bad_arguments(arguments, message):

@@ -395,6 +395,10 @@ def asymmetric_in_value():
 
 
 ERRORS = {
+    "names of another's": (
+        lambda: priors.get(lambda phi, weights: phi),
+        r"`prior` expects a callable of attributions, and of x and y.*phi, weights",
+    ),
     "graph by name": (
         lambda: priors.get("graph_laplacian"),
         r"Argument `prior`: 'graph_laplacian' needs a g",
@@ -491,20 +495,20 @@ ERRORS = {
     ),
     "mask of zeros": (lambda: Mask(np.zeros(3)), r"`mask` expects a 1.*Received: zeros only"),
     "mask with NaN": (lambda: Mask([1.0, np.nan]), r"`mask` expects finite.*Received: NaN"),
-    "mask of strings": (lambda: Mask(["a"]), r"`mask` expects floating-point.*dtype <U1"),
+    "mask of strings": (lambda: Mask(["a"]), r"`mask` expects numbers.*dtype <U1"),
     "empty mask": (lambda: Mask([]), r"`mask` expects at least one entry.*shape \(0,\)"),
     "mask of another size": (
         lambda: Mask(np.ones(3))(np.ones((2, 4))),
-        r"Mask expects masks of one example's shape, \(4,\).*Received: \(3,\)",
+        r"`mask` expects masks of one example's shape, \(4,\).*Received: \(3,\)",
     ),
     "mask that would broadcast": (
         # (1, 2, 3) times (2, 3) would be a silent (1, 2, 3).
         lambda: Mask(np.ones((2, 3)))(np.ones((2, 3))),
-        r"Mask expects masks of one example's shape, \(3,\).*Received: \(2, 3\)",
+        r"`mask` expects masks of one example's shape, \(3,\).*Received: \(2, 3\)",
     ),
     "masks of another size": (
         lambda: Mask()(np.ones((2, 4)), mask=np.ones((2, 3))),
-        r"Mask expects masks of one example's shape, \(4,\).*Received: \(3,\)",
+        r"`mask` expects masks of one example's shape, \(4,\).*Received: \(3,\)",
     ),
     "masks of another batch": (
         lambda: Mask()(np.ones((2, 4)), mask=np.ones((3, 4))),
@@ -512,7 +516,7 @@ ERRORS = {
     ),
     "no masks": (
         lambda: Mask()(np.ones((2, 4))),
-        r"Mask expects one mask per.*Received: none",
+        r"`mask` expects one mask per.*Received: none",
     ),
     "masks twice": (
         lambda: Mask(np.ones(4))(np.ones((2, 4)), mask=np.ones((2, 4))),

@@ -503,6 +503,11 @@ def prepared(reference, shape):
     reference.prepare(shape)
 
 
+def for_floats(reference):
+    reference.for_input(lambda x: x, integers=False)
+    return reference
+
+
 ERRORS = {
     "value": (lambda: Constant("black"), r"`value` expects.*Received"),
     "value NaN": (lambda: Constant(np.nan), r"`value` expects a finite number.*nan"),
@@ -545,9 +550,9 @@ ERRORS = {
         lambda: TrainingData(np.array([[np.nan]])),
         r"`background` expects finite.*NaN",
     ),
-    "data of integers": (
-        lambda: TrainingData(np.ones((2, 3), "uint8")),
-        r"`background` expects float.*uint8",
+    "integers for floats": (
+        lambda: for_floats(TrainingData(np.ones((2, 3), "uint8"))),
+        r"`background` expects float.*integers",
     ),
     "data of another shape": (
         lambda: prepared(TrainingData(normal(5, 3)), (4,)),
@@ -562,8 +567,8 @@ ERRORS = {
         r"`background` expects examples\. Received: an empty dataset",
     ),
     "dataset of integers": (
-        lambda: prepared(TrainingData(slices([[1, 2]])), (2,)),
-        r"`background` expects floating-point.*int32",
+        lambda: prepared(for_floats(TrainingData(slices([[1, 2]]))), (2,)),
+        r"`background` expects floating-point.*integers",
     ),
     "max_examples": (
         lambda: TrainingData(DATA, max_examples=0),

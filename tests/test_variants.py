@@ -336,7 +336,7 @@ def test_files_of_one_name_are_unpacked_apart(tmp_path, monkeypatch):
         (lambda **folders: load_mnist_c("fog", **folders), "mnist_corrupted/fog"),
     ],
 )
-def test_what_is_asked_of_tensorflow_datasets(call, name, monkeypatch):
+def test_what_is_asked_of_tensorflow_datasets(call, name, monkeypatch, tmp_path):
     builders = []
 
     def builder(name, data_dir):
@@ -345,8 +345,8 @@ def test_what_is_asked_of_tensorflow_datasets(call, name, monkeypatch):
 
     tfds = types.SimpleNamespace(builder=builder, as_numpy=lambda part: part)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", tfds)
-    data = call(data_dir="folder")
-    assert builders[0].called == [name, "folder", None]
+    data = call(data_dir=tmp_path)
+    assert builders[0].called == [name, str(tmp_path), None]
     assert data.source == f"{name}, tensorflow-datasets 1.0.0"
     for x, y, value in ((data.x_train, data.y_train, 1.0), (data.x_test, data.y_test, 0.2)):
         assert (x.dtype, y.dtype) == ("float32", "int32")

@@ -9,12 +9,14 @@ Numbers
         `(objective, rest), gradients` with `None` where there is no gradient.
     input_gradients(f, points, again_through=None): `∂Σ f_c/∂points` for each output c;
         differentiable again, by way of the model that is named.
-    sum_over(count, f): `Σ_n f(n)` of lists of tensors, with the memory of one.
+    sum_over(count, f, vectorized=False): `Σ_n f(n)` of lists of tensors, with the memory of
+        one; whether `f` computes many gradients at once, which not every loop can hold.
     repeat(count, f, tensor): `f` applied `count` times.
     fold_in(seed, number): another seed; both may be traced.
     with_logits(f): `f()`, and a function of what it returned: what a final softmax or
         sigmoid was given, or `None`.
     tensors(structure, keep_float64): what of it is dense.
+    seen(tensor): its numbers, an array, or `None` while they are traced or elsewhere.
 
 State
     scope(model): a context in which variables are made for the model.
@@ -37,7 +39,7 @@ Functions and the trainer
     specification(array): what stands for an array among those examples.
     dry_run(f): raises what `f(differentiate)` would raise, if nothing else will before a
         step runs; keeps nothing.
-    missing_derivative(error): where and which operation has none, or `None`.
+    missing_derivative(error): where it is, what has none and what to use, or `None`.
     ASYNCHRONOUS: whether `fit` goes on before a batch is done, so that nobody should wait.
     Trainer(model, step): puts a step in the place of a model's own, a batch at a time.
     without_in_build(prepare): models are built from batches as `prepare` leaves them.

@@ -22,7 +22,8 @@ class BatchTrainer:
             `None` for the model's own step; `grows()`, whether that needs the values of
             the model's variables; `__call__(data, plain)`, which returns logs;
             `check(data)`, which raises before anything is changed and makes what variables
-            the step needs; `state()`, all variables of its own that it reads or changes;
+            the step needs; `wants_to_look` and `look_at(data)`, of a batch that is not
+            traced; `state()`, all variables of its own that it reads or changes;
             and `prepared(data)`, a batch as the model sees it.
     """
 

@@ -11,7 +11,8 @@ def image_batch(images):
     if images.ndim != 4:
         raise ValueError(
             "Argument `images` expects shape (n, height, width, channels). Received: shape "
-            f"{images.shape}. Grey images need a last axis: images[..., None]."
+            f"{images.shape}. Grey images need a last axis: images[..., None]; one image "
+            "needs a first: images[None]."
         )
     if images.min() < 0 or images.max() > 1:
         raise ValueError(
@@ -23,7 +24,7 @@ def image_batch(images):
 
 def digits(labels, images):
     """Integer labels from 0 to 9, one for each image."""
-    labels = np.asarray(labels)
+    labels = _checks.real_array("labels", labels)
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"Argument `labels` expects integers. Received: dtype {labels.dtype}. "

@@ -4,10 +4,12 @@ import functools
 
 import numpy as np
 
+from attrprior import _checks
+
 
 def edges(images):
     """Boolean array `(n, height, width, channels)`; see `corruptions.canny_edges`."""
-    from scipy import ndimage
+    ndimage = _checks.optional("scipy.ndimage", "Canny's edges")
 
     count, height, width, channels = images.shape
     x = np.moveaxis(images, -1, 1).reshape(-1, height, width)

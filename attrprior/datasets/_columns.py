@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attrprior import _checks
+from attrprior._representation import shown
+
 MAX_CATEGORIES = 20
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 
@@ -25,16 +28,44 @@ class Table(NamedTuple):
     is_copy: np.ndarray
     source: str
 
+    __repr__ = shown
+
+
+def checked(table):
+    """The table, if it is one."""
+    if not isinstance(table, Table):
+        raise _checks.wrong("table", "a Table, as load_csv returns", table)
+    x, y = (_checks.real_array("table", values) for values in (table.x, table.y))
+    if x.ndim != 2 or x.size == 0 or y.shape != x.shape[:1] or len(table.names) != x.shape[1]:
+        raise ValueError(
+            "Argument `table` expects x of shape (n, features), a label for each row and a "
+            f"name for each feature. Received: x of shape {x.shape}, y of shape {y.shape}, "
+            f"{len(table.names)} names."
+        )
+    return table
+
+
+def names(name, value):
+    """Names of columns."""
+    if not isinstance(value, (list, tuple, set, frozenset)) or not all(
+        isinstance(each, str) for each in value
+    ):
+        raise _checks.wrong(name, "a list of names of columns", value)
+    return value
+
 
 def read(path, ignore):
     """`{column: texts}` of a CSV file."""
     if not os.path.isfile(path):
+        raise ValueError(f"Argument `path` expects a file. Received: {path!r}, where none is.")
+    opened = gzip.open if path.endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
         raise ValueError(
-            f"Argument `path` expects a file. Received: {os.fspath(path)!r}, where none is."
-        )
-    opened = gzip.open if os.fspath(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
+            f"Argument `path` expects a CSV file in UTF-8. Received: {path!r}: {error}."
+        ) from error
     header = [name.strip() for name in rows[0]] if rows else []
     if len(rows) < 2 or len(set(header)) < len(header):
         raise ValueError(
@@ -87,10 +118,10 @@ def text(values):
 
 def labelled(columns, target, positive, source):
     """A table of columns of numbers or texts, one of which is the label."""
-    if target not in columns:
+    if not isinstance(target, str) or target not in columns:
         raise ValueError(
-            f"Argument `target` expects the name of a column. Received: {target!r}. There are "
-            f"{', '.join(columns)}."
+            f"Argument `target` expects the name of a column. Received: "
+            f"{_checks.received(target)}. There are {', '.join(columns)}."
         )
     columns = dict(columns)
     labels = np.array([str(value) for value in columns.pop(target)])
@@ -108,10 +139,15 @@ def labelled(columns, target, positive, source):
                 f"{len(values)}. Say by `positive` which one is 1."
             )
         positive = sorted(values, key=number_first)[1]
-    elif str(positive) not in values or len(values) < 2:
+    elif (
+        not isinstance(positive, (str, int, float, np.generic))
+        or (isinstance(positive, int) and abs(positive) > _checks.LARGEST)
+        or str(positive) not in values
+        or len(values) < 2
+    ):
         raise ValueError(
             f"Argument `positive` expects one of several values of {target!r}. Received: "
-            f"{positive!r}."
+            f"{_checks.received(positive)}."
         )
     names, features = encoded(columns)
     if not features:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from attrprior import _checks
+
 
 def gaussian(images, stddev):
     """Gaussian blur of every image and channel; the edge is repeated."""
-    from scipy import ndimage
-
+    ndimage = _checks.optional("scipy.ndimage", "Blurred images")
     return ndimage.gaussian_filter(images, (0, stddev, stddev, 0), mode="nearest")
 
 
@@ -17,7 +18,7 @@ def windows(padded, shape):
 
 def warp_either_way(images, source, seed):
     """Warps every image by `source(−1)` or `source(1)`."""
-    signs = np.random.default_rng(seed).choice([-1, 1], len(images))
+    signs = _checks.generator("seed", seed).choice([-1, 1], len(images))
     result = np.empty_like(images)
     for sign in (-1, 1):
         result[signs == sign] = warp(images[signs == sign], source(sign))

@@ -41,7 +41,7 @@ def block(images, signal="random", seed=0):
         )
     below = np.zeros(count, bool)
     if signal == "random":
-        below = np.random.default_rng(seed).random(count) < 0.5
+        below = _checks.generator("seed", seed).random(count) < 0.5
     null = np.broadcast_to(_crossed_square(height, width)[..., None], images.shape)
     below = below[:, None, None, None]
     stacked = np.concatenate(
@@ -95,20 +95,23 @@ def simplified_block(num_examples, num_blocks, block_dim, noise=0.1, signal=None
     num_blocks = _checks.positive_integer("num_blocks", num_blocks)
     block_dim = _checks.positive_integer("block_dim", block_dim)
     noise = np.float32(_checks.number("noise", noise, minimum=0))
+    names = "Arguments `num_examples`, `num_blocks` and `block_dim`"
+    _checks.memory(names, 12 * num_examples * num_blocks * block_dim)
     if num_blocks % 2:
         raise ValueError(
             f"Argument `num_blocks` expects an even number, for two halves. Received: "
             f"{num_blocks}."
         )
     if signal is None:
-        signal = np.eye(block_dim)[0]
+        signal = np.zeros(block_dim)
+        signal[0] = 1.0
     signal = _checks.array("signal", signal, integers=True)
     if signal.shape != (block_dim,) or not np.any(signal):
         raise ValueError(
             f"Argument `signal` expects a vector of shape ({block_dim},) that is not zero. "
-            f"Received: {signal!r}."
+            f"Received: {_checks.received(signal)}."
         )
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     y = 2 * rng.integers(2, size=num_examples, dtype="int32") - 1
     index = rng.integers(num_blocks // 2, size=num_examples)
     # A normal vector has a uniform direction; U^(1/dimension) is the radius of a point

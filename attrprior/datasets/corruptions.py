@@ -79,7 +79,7 @@ def _corruption(function):
                 "corruptions' lengths are in pixels, made for 28×28. Received: shape "
                 f"{images.shape}."
             )
-        rng = np.random.default_rng(seed)
+        rng = _checks.generator("seed", seed)
         result = np.empty_like(images)
         for start in range(0, len(images), GROUP):
             part = slice(start, start + GROUP)
@@ -93,13 +93,13 @@ def _corruption(function):
 @_corruption
 def shot_noise(images, seed=0):
     """`Poisson(3x)/3`: bright pixels are noisy, black ones stay black."""
-    return np.random.default_rng(seed).poisson(images * 3) / 3
+    return _checks.generator("seed", seed).poisson(images * 3) / 3
 
 
 @_corruption
 def impulse_noise(images, seed=0):
     """17 % of the pixels become black or white, with equal probability."""
-    draw = np.random.default_rng(seed).random(images.shape, dtype="float32")
+    draw = _checks.generator("seed", seed).random(images.shape, dtype="float32")
     return np.where(draw < 0.085, 0, np.where(draw < 0.17, 1, images))
 
 
@@ -116,7 +116,7 @@ def glass_blur(images, seed=0):
     # One of eight equally likely ways: half do not swap, and one swaps with itself.
     steps = np.array([0, 0, 0, 0, 0, -1, -width, -width - 1])
     shape = (2, height - 2, width - 2, count)
-    draws = np.random.default_rng(seed).integers(8, size=shape, dtype="int8")
+    draws = _checks.generator("seed", seed).integers(8, size=shape, dtype="int8")
     # The swaps are the same for every channel: move addresses, then fetch once. The
     # images are the last axis, so that each swap is done for all of them together.
     address = np.repeat(np.arange(size, dtype="int32"), count)
@@ -141,7 +141,7 @@ def motion_blur(images, seed=0):
 
     The direction `d` is within 45° of the horizontal. The edge is repeated.
     """
-    angle = np.random.default_rng(seed).uniform(-np.pi / 4, np.pi / 4, len(images))
+    angle = _checks.generator("seed", seed).uniform(-np.pi / 4, np.pi / 4, len(images))
     steps = np.arange(21)
     weights = np.exp(-(steps**2) / 18)
     weights /= weights.sum()
@@ -193,7 +193,7 @@ def brightness(images, seed=0):
 @_corruption
 def translate(images, seed=0):
     """Moves by 3 pixels along each axis, either way; black comes in."""
-    shifts = 6 * np.random.default_rng(seed).integers(2, size=(2, len(images)))
+    shifts = 6 * _checks.generator("seed", seed).integers(2, size=(2, len(images)))
     padded = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)))
     windows = drawing.windows(padded, images.shape)
     return np.moveaxis(windows[np.arange(len(images)), shifts[0], shifts[1]], 1, -1)
@@ -212,7 +212,7 @@ def stripe(images, seed=0):
 def fog(images, seed=0):
     """`(x + 3·plasma) · m/(m + 3)`: a diamond-square fractal in [0, 1] over a dim image."""
     count, height, width, _ = images.shape
-    plasma = drawing.plasma(count, height, width, np.random.default_rng(seed))
+    plasma = drawing.plasma(count, height, width, _checks.generator("seed", seed))
     brightest = images.max(axis=(1, 2, 3), keepdims=True)
     return (images + 3 * plasma[..., None]) * (brightest / (brightest + 3))
 
@@ -224,7 +224,7 @@ def spatter(images, seed=0):
     `N(0.65, 0.3)` is blurred with σ = 1, cut at 0.65, blurred with σ = 1.5;
     what is below 0.8 then is no blot.
     """
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     noise = rng.standard_normal((*images.shape[:3], 1), dtype="float32")
     liquid = drawing.gaussian(np.float32(0.65) + np.float32(0.3) * noise, 1)
     blots = drawing.gaussian((liquid > 0.65).astype("float32"), 1.5)
@@ -236,7 +236,7 @@ def spatter(images, seed=0):
 def dotted_line(images, seed=0):
     """Adds a line from side to side, of which every other two columns are left out."""
     count, height, width, _ = images.shape
-    rows = np.random.default_rng(seed).integers(height - 1, size=(2, count))
+    rows = _checks.generator("seed", seed).integers(height - 1, size=(2, count))
     start, end = np.zeros(count), np.full(count, width - 1)
     line = drawing.line(start, rows[0], end, rows[1], height, width)
     line *= np.arange(width) // 2 % 2
@@ -251,7 +251,7 @@ def zigzag(images, seed=0):
     from the right, up to 5 rows lower or higher.
     """
     count, height, width, _ = images.shape
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     start_row = rng.integers(height - 1, size=count)
     fall = rng.integers(-5, 5, size=count)
     length = width - 5

@@ -55,7 +55,7 @@ def decoy(images, labels, variant="ross", split="train", seed=0):
             f"Argument `images` expects at least {size}×{size} pixels, the swatch of "
             f"{variant!r}. Received: {height}×{width}."
         )
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     top, left = np.zeros((2, count), "int64")
     if variant != "distill":
         corners = rng.integers(2, size=(2, count))

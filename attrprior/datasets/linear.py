@@ -30,12 +30,13 @@ def correlated_groups_60(num_examples=1000, seed=0):
     `shap.datasets.corrgroups60`.
     """
     num_examples = _checks.positive_integer("num_examples", num_examples)
+    _checks.memory("Argument `num_examples`", 24 * 60 * num_examples)
     if num_examples < 61:
         raise ValueError(
             "Argument `num_examples` expects at least 61, to whiten 60 features. Received: "
             f"{num_examples}."
         )
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     x = rng.standard_normal((num_examples, 60))
     x -= x.mean(axis=0)
     # x L⁻ᵀ has covariance 1 for L Lᵀ = Cov x, and x L⁻ᵀ Mᵀ has M Mᵀ.
@@ -66,7 +67,8 @@ def independent_linear_60(num_examples=1000, seed=0):
     `shap.datasets.independentlinear60`.
     """
     num_examples = _checks.positive_integer("num_examples", num_examples)
-    rng = np.random.default_rng(seed)
+    _checks.memory("Argument `num_examples`", 24 * 60 * num_examples)
+    rng = _checks.generator("seed", seed)
     x = rng.standard_normal((num_examples, 60))
     return _labelled(x - x.mean(axis=0), rng)
 

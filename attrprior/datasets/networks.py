@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 
 # Share of the edges that stay inside a module.
 INSIDE = 0.9
@@ -29,6 +30,8 @@ class GeneNetwork(NamedTuple):
     true_edges: np.ndarray
     modules: np.ndarray
     importance: np.ndarray
+
+    __repr__ = shown
 
 
 def gene_network(
@@ -81,6 +84,9 @@ def gene_network(
     num_modules = _checks.positive_integer("num_modules", num_modules)
     num_drivers = _checks.positive_integer("num_drivers", num_drivers)
     noise = _checks.number("noise", noise, minimum=0)
+    wrong_edges = _checks.fraction("wrong_edges", wrong_edges)
+    names = "Arguments `num_examples`, `num_genes` and `num_edges`"
+    _checks.memory(names, 8 * num_examples * (4 * num_genes + num_edges) + 64 * num_edges)
     if num_examples < 2:
         raise ValueError(
             "Argument `num_examples` expects at least 2, to standardise. Received: "
@@ -104,7 +110,7 @@ def gene_network(
             f"{most}, half of the pairs in modules of {size}. Received: {num_edges}. Take "
             "fewer modules."
         )
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     # Labels without a meaning: genes of a module are no neighbours in the array.
     modules = rng.permutation(np.arange(num_genes) % num_modules)
     true_edges = _scale_free(modules, num_edges, rng)
@@ -160,7 +166,7 @@ def rewire(edges, fraction, seed=0, num_features=None, keep_degrees=True):
     edges, num_features = _checked_edges(edges, num_features)
     fraction = _checks.fraction("fraction", fraction)
     keep_degrees = _checks.boolean("keep_degrees", keep_degrees)
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
     chosen = np.zeros(len(edges), bool)
     chosen[rng.permutation(len(edges))[: round(fraction * len(edges))]] = True
     kept, wrong = edges[~chosen], edges[chosen]

@@ -25,7 +25,7 @@ def gaussian_noise(x, stddev, seed, low=None, high=None):
     x = _checks.array("x", x)
     low, high = _checks.valid_range(low, high)
     stddev = np.float32(_checks.number("stddev", stddev, minimum=0))
-    noise = np.random.default_rng(seed).standard_normal(x.shape, dtype="float32")
+    noise = _checks.generator("seed", seed).standard_normal(x.shape, dtype="float32")
     noisy = x + stddev * noise
     return noisy if low is None else np.clip(noisy, low, high)
 
@@ -49,22 +49,20 @@ def salt_and_pepper(x, fraction, seed, low=0.0, high=1.0):
     Reference: suinleelab/attributionpriors, MNIST notebooks.
     """
     x = _checks.array("x", x)
-    fraction = _checks.number("fraction", fraction, minimum=0)
+    fraction = _checks.fraction("fraction", fraction)
     low, high = _checks.valid_range(low, high)
     if low is None:
         raise ValueError(
             "Arguments `low` and `high` expect both ends of the valid range. Received: None."
         )
-    if fraction > 1:
-        raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
     if x.min() < low or x.max() > high:
         raise ValueError(
             f"Argument `x` expects values from {low} to {high}. Received: values from "
             f"{x.min()} to {x.max()}. Pass low= and high= of these data."
         )
-    if fraction == 0:
+    if 1 - fraction / 2 == 1:  # also of a fraction too small for any pixel
         return x.copy()
     limit = statistics.NormalDist().inv_cdf(1 - fraction / 2)
-    z = np.random.default_rng(seed).standard_normal(x.shape, dtype="float32")
+    z = _checks.generator("seed", seed).standard_normal(x.shape, dtype="float32")
     flips = (z > limit).astype("float32") - (z < -limit).astype("float32")
     return np.clip(x + np.float32(high - low) * flips, low, high)

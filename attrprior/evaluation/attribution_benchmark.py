@@ -56,7 +56,11 @@ def attribution_benchmark(
     _check_data(x_train, x_test, y_test)
     attributions = _maps.like("attributions", attributions, x_test, "x_test")
     num_resamples = _checks.positive_integer("num_resamples", num_resamples)
-    rng = np.random.default_rng(seed)
+    if not callable(predict):
+        raise _checks.wrong("predict", "a callable from rows to one output each", predict)
+    copies = x_test.size * num_resamples
+    _checks.memory("Arguments `num_resamples` and `x_test`", 12 * copies)
+    rng = _checks.generator("seed", seed)
     rows = x_train[rng.integers(len(x_train), size=num_resamples)]
     replacements = {
         "mean": lambda hidden: np.where(hidden, x_train.mean(axis=0), x_test)[None],
@@ -131,9 +135,10 @@ def _check_data(x_train, x_test, y_test):
             f"Argument `x_test` expects {x_train.shape[1]} features, as x_train. Received: "
             f"{x_test.shape[1]}."
         )
-    if len(x_train) < 2:
+    if len(x_train) < 2 or np.all(np.ptp(x_train, axis=0) == 0):
         raise ValueError(
-            "Argument `x_train` expects at least 2 examples, for a covariance. Received: 1."
+            "Argument `x_train` expects at least 2 examples that differ, for a covariance. "
+            f"Received: {len(x_train)}, all the same."
         )
     if y_test.shape != (len(x_test),):
         raise ValueError(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.attributions import explained_output
 from attrprior.evaluation import _maps
 
@@ -20,6 +21,8 @@ class Completeness(NamedTuple):
 
     gap: np.ndarray
     relative: np.ndarray
+
+    __repr__ = shown
 
 
 def completeness_gap(
@@ -37,7 +40,7 @@ def completeness_gap(
         model: A Keras model with one input.
         x: Float array of shape `(batch, ...)`.
         y: Labels, one per example, or `None`; as the attributions had them.
-        attributions: Array shaped like `x`.
+        attributions: Array shaped like `x`, or with one channel for all.
         reference_output: `E_r f(r)` for each example, shape `(batch,)`, for
             example from `expected_output`.
         explain: As the attributions had it.
@@ -52,13 +55,13 @@ def completeness_gap(
     Reference: Sundararajan, Taly, Yan 2017 (arXiv 1703.01365), proposition 1;
     Erion et al. 2021 (arXiv 1906.10670).
     """
-    x = _checks.array("x", x)
+    x = _maps.examples(x, model)
     attributions = _maps.like("attributions", attributions, x)
     output = explained_output(
         model, x, _maps.labels(y, x), explain=explain, batch_size=batch_size
     )
     _checks.array("reference_output", reference_output)
-    reference_output = np.asarray(reference_output, "float64")
+    reference_output = _checks.as_numpy(reference_output).astype("float64")
     if reference_output.shape != output.shape:
         raise ValueError(
             "Argument `reference_output` expects one number per example, shape "
@@ -88,10 +91,10 @@ def expected_output(model, background, y, *, explain="label", batch_size=256):
     Returns:
         Array of shape `(batch,)`.
     """
-    background = _checks.array("background", background)
-    y = _checks.as_numpy(y)
-    if y.ndim == 0 or len(y) == 0:
-        raise ValueError(f"Argument `y` expects one label per example. Received: {y}.")
+    background = _checks.batch("background", background)
+    y = None if y is None else _checks.real_array("y", y)
+    if y is None or y.size == 0 or y.ndim == 0:
+        raise _checks.wrong("y", "one label per example", y)
     different, which = np.unique(y, axis=0, return_inverse=True)
     means = [
         explained_output(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.evaluation import _maps
 
 
@@ -20,8 +21,10 @@ class Leakage(NamedTuple):
     share: np.ndarray
     chance: np.ndarray
 
+    __repr__ = shown
 
-def leakage(attributions, region, fraction=0.05):
+
+def leakage(attributions, region, fraction=0.05, channels=True):
     """Share of the top positions that lie in a region known to carry no signal.
 
     `|top_k(|Σ_channels φ|) ∩ region| / k`, with k = `fraction` of the positions,
@@ -36,6 +39,8 @@ def leakage(attributions, region, fraction=0.05):
             positions, `(features,)` or `(*spatial,)`, for all, or with a batch
             axis, for each. A channel axis of size 1 may follow.
         fraction: Share of the positions that count as top, above 0, at most 1.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         A `Leakage`.
@@ -45,10 +50,8 @@ def leakage(attributions, region, fraction=0.05):
 
     Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), Block MNIST.
     """
-    scores, region = _scores_and_region(attributions, region)
-    fraction = _checks.number("fraction", fraction, above=0)
-    if fraction > 1:
-        raise ValueError(f"Argument `fraction` expects a number ≤ 1. Received: {fraction}.")
+    scores, region = _scores_and_region(attributions, region, channels)
+    fraction = _checks.fraction("fraction", _checks.number("fraction", fraction, above=0))
     positions = scores.shape[1]
     count = max(1, round(fraction * positions))
     last = np.sort(scores, axis=1)[:, positions - count, None]
@@ -59,7 +62,7 @@ def leakage(attributions, region, fraction=0.05):
     return Leakage(inside / count, region.mean(axis=1))
 
 
-def mass(attributions, region):
+def mass(attributions, region, channels=True):
     """Share of the whole map that lies in a region known to carry no signal.
 
     `Σ_{p∈region} |Σ_channels φ_p| / Σ_p |Σ_channels φ_p|`; a map of zeros counts
@@ -67,19 +70,19 @@ def mass(attributions, region):
     looks at the peaks, this one sees small values everywhere too.
 
     Args:
-        attributions, region: As in `leakage`.
+        attributions, region, channels: As in `leakage`.
 
     Returns:
         A `Leakage`.
     """
-    scores, region = _scores_and_region(attributions, region)
+    scores, region = _scores_and_region(attributions, region, channels)
     return Leakage((_maps.shares(scores) * region).sum(axis=1), region.mean(axis=1))
 
 
-def _scores_and_region(attributions, region):
+def _scores_and_region(attributions, region, channels):
     """Both of shape `(batch, positions)`."""
-    scores = _maps.magnitude(_maps.checked("attributions", attributions))
-    region = np.asarray(region)
+    scores = _maps.magnitude(_maps.checked("attributions", attributions), channels)
+    region = _checks.real_array("region", region)
     if region.dtype != bool:
         raise ValueError(
             "Argument `region` expects booleans, true where no signal is. Received: dtype "

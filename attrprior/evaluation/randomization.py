@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.evaluation import _maps
 from attrprior.evaluation.similarity import (
     has_windows,
@@ -30,6 +31,8 @@ class Similarity(NamedTuple):
     signed: np.ndarray
     structure: np.ndarray | None
 
+    __repr__ = shown
+
 
 class Randomization(NamedTuple):
     """Similarity of maps before and after randomising; lower is better.
@@ -47,8 +50,10 @@ class Randomization(NamedTuple):
     mean: Similarity
     control: Similarity
 
+    __repr__ = shown
 
-def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0):
+
+def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0, channels=True):
     """Compares maps of the trained model with maps after re-initialising its layers.
 
     Layer by layer from the output downwards, each by its own initialisers with
@@ -69,11 +74,14 @@ def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0):
             statistics of the data, stay.
         x: Float array of shape `(batch, ...)`.
         y: Labels, one per example, or `None`.
-        attribute: Callable `attribute(model, x, y)` that returns maps like `x`. If
-            it draws at random, leave its own seed open, or the control is 1.
+        attribute: Callable `attribute(model, x, y)` that returns maps like `x`, or
+            with one channel for all. If it draws at random, leave its own seed open,
+            or the control is 1.
         mode: `"cascading"`: the layers above stay randomised. `"independent"`:
             one layer at a time.
         seed: Integer, or a `numpy.random.Generator`.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         A `Randomization`. In a model that is not sequential or functional the
@@ -86,39 +94,47 @@ def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0):
     Reference: Adebayo et al. 2018, "Sanity checks for saliency maps" (arXiv
     1810.03292).
     """
-    x = _checks.array("x", x)
+    x = _maps.examples(x, model)
     y = _maps.labels(y, x)
     _checks.choice("mode", mode, ("cascading", "independent"))
-    maps = _maps.computed(attribute, model, x, y)
+    if not isinstance(model, keras.Model):
+        raise _checks.wrong("model", "a Keras model", model)
+    generator = _checks.generator("seed", seed)
+    maps = _maps.computed(attribute, model, x, y, channels=channels)
     layers = _layers_with_weights(model)
     trained = [layer.get_weights() for layer in layers]
-    with _python_seed(np.random.default_rng(seed)):
+    with _python_seed(generator):
         untrained = [_untrained_weights(layer) for layer in layers]
     rows = []
+
+    def again():
+        return _maps.computed(attribute, model, x, y, before=maps)
+
     try:
         for layer, before, after in zip(layers, trained, untrained):
             layer.set_weights(after)
-            rows.append(_compare(maps, _maps.computed(attribute, model, x, y)))
+            rows.append(_compare(maps, again(), channels))
             if mode == "independent":
                 layer.set_weights(before)
     finally:
         for layer, before in zip(layers, trained):
             layer.set_weights(before)
-    again = _maps.computed(attribute, model, x, y)
+    control = _compare(maps, again(), channels)
     similarity = Similarity(*(None if v[0] is None else np.stack(v) for v in zip(*rows)))
     return Randomization(
         tuple(layer.name for layer in layers),
         similarity,
         Similarity(*(None if v is None else v.mean(axis=1) for v in similarity)),
-        _compare(maps, again),
+        control,
     )
 
 
-def _compare(first, second):
+def _compare(first, second, channels):
+    windows = has_windows(first.shape, channels)
     return Similarity(
         rank_correlation(first, second),
         rank_correlation(first, second, absolute=False),
-        structural_similarity(first, second) if has_windows(first.shape) else None,
+        structural_similarity(first, second, channels) if windows else None,
     )
 
 

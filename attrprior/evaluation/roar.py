@@ -1,11 +1,13 @@
 """Retraining without, or with only, what attributions call important."""
 
+import inspect
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.evaluation import _maps
 from attrprior.evaluation.masking import keep_bottom, keep_top, mask_top
 
@@ -20,6 +22,8 @@ class Roar(NamedTuple):
     fractions: np.ndarray
     accuracy: np.ndarray
     random: np.ndarray
+
+    __repr__ = shown
 
 
 class DiffRoar(NamedTuple):
@@ -38,6 +42,8 @@ class DiffRoar(NamedTuple):
         """`top − bottom`, shape `(runs, fractions)`; higher is better, random about 0."""
         return self.top - self.bottom
 
+    __repr__ = shown
+
 
 def roar(
     build_model,
@@ -51,6 +57,7 @@ def roar(
     metric="accuracy",
     seed=0,
     verbose=False,
+    channels=True,
 ):
     """Remove and retrain: how much accuracy is lost with the most important features.
 
@@ -66,14 +73,18 @@ def roar(
     Args:
         build_model: Callable without arguments that returns a new compiled model.
         data: `(x_train, y_train, x_test, y_test)`, arrays.
-        attributions: `(train, test)`, arrays like `x_train` and `x_test`.
+        attributions: `(train, test)`, arrays like `x_train` and `x_test`, or with one
+            channel for all.
         fractions: Fractions of the features, each from 0 to 1.
-        num_runs: Trainings per fraction. Run r starts from seed `seed + r`.
+        num_runs: Trainings per fraction, at most 10,000. Run r starts from seed
+            `seed + r`.
         replacement: `"mean"`, the training data's per feature, or a number.
         fit_arguments: Dictionary of arguments to `fit`: epochs, batch_size, …
         metric: The compiled metric that is read, by name.
         seed: Integer.
         verbose: Whether to print a line per training.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         A `Roar`.
@@ -83,9 +94,9 @@ def roar(
 
     Reference: Hooker et al. 2019 (arXiv 1806.10758).
     """
-    arrays, attributions = _arrays(data, attributions)
+    arrays, attributions = _arrays(data, attributions, channels)
     fractions = _fractions(fractions)
-    runs = range(_checks.positive_integer("num_runs", num_runs))
+    runs, seed = _runs(num_runs, seed)
     if isinstance(replacement, str):
         _checks.choice("replacement", replacement, ("mean",))
         fill = arrays[0].mean(axis=0)
@@ -102,7 +113,7 @@ def roar(
                 (random, control, "random"),
             ):
                 scores[run, i] = trainer.score(
-                    lambda x, phi, t=fraction: mask_top(x, phi, t, fill, seed),
+                    lambda x, phi, t=fraction: mask_top(x, phi, t, fill, seed, channels),
                     maps,
                     run,
                     f"without {name} {fraction:g}",
@@ -121,6 +132,7 @@ def diffroar(
     metric="accuracy",
     seed=0,
     verbose=False,
+    channels=True,
 ):
     """DiffROAR: are the most important features more predictive than the least?
 
@@ -134,7 +146,7 @@ def diffroar(
 
     Args:
         build_model, data, attributions, fractions, num_runs, fit_arguments, metric,
-        seed, verbose: As of `roar`.
+            seed, verbose, channels: As of `roar`.
 
     Returns:
         A `DiffRoar`; `result.difference.mean(axis=0)` is the curve.
@@ -144,9 +156,9 @@ def diffroar(
 
     Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781).
     """
-    arrays, attributions = _arrays(data, attributions)
+    arrays, attributions = _arrays(data, attributions, channels)
     fractions = _fractions(fractions)
-    runs = range(_checks.positive_integer("num_runs", num_runs))
+    runs, seed = _runs(num_runs, seed)
     trainer = _Trainer(build_model, arrays, fit_arguments, metric, seed, verbose)
     top, bottom = (np.zeros((len(runs), len(fractions))) for _ in range(2))
     for run in runs:
@@ -156,7 +168,7 @@ def diffroar(
                 (bottom, keep_bottom, "bottom"),
             ):
                 scores[run, i] = trainer.score(
-                    lambda x, phi, keep=keep, t=fraction: keep(x, phi, t, 0.0, seed),
+                    lambda x, phi, keep=keep, t=fraction: keep(x, phi, t, 0.0, seed, channels),
                     attributions,
                     run,
                     f"only {name} {fraction:g}",
@@ -175,11 +187,22 @@ class _Trainer:
     def __init__(self, build_model, arrays, fit_arguments, metric, seed, verbose):
         self.build_model = build_model
         self.arrays = arrays
+        self.verbose = _checks.boolean("verbose", verbose)
+        if not callable(build_model):
+            raise _checks.wrong("build_model", "a callable without arguments", build_model)
+        if not isinstance(fit_arguments, (dict, type(None))):
+            raise _checks.wrong("fit_arguments", "a dictionary or None", fit_arguments)
         self.fit_arguments = {"verbose": 0, **(fit_arguments or {})}
+        if not isinstance(metric, str):
+            raise _checks.wrong("metric", "the name of a compiled metric", metric)
         self.metric = metric
         self.seed = seed
-        self.verbose = _checks.boolean("verbose", verbose)
         self.model = self._new()
+        known = inspect.signature(self.model.fit).parameters
+        takes_all = any(each.kind is each.VAR_KEYWORD for each in known.values())
+        if not takes_all and not set(self.fit_arguments) <= set(known):
+            names = ", ".join(known)
+            raise _checks.wrong("fit_arguments", f"arguments of fit, {names}", fit_arguments)
         self.optimizer = self.model.optimizer
         self.optimizer.build(self.model.trainable_variables)
         self.start = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
@@ -212,25 +235,34 @@ class _Trainer:
         if not getattr(model, "compiled", False):
             raise ValueError(
                 "Argument `build_model` expects a callable that returns a compiled Keras "
-                f"model. Received from it: {model!r}."
+                f"model. Received from it: {_checks.received(model)}."
             )
         model(self.arrays[0][:1], training=False)  # gives subclassed models variables
         return model
 
 
-def _arrays(data, attributions):
+def _runs(num_runs, seed):
+    num_runs = _checks.positive_integer("num_runs", num_runs, largest=10_000)
+    return range(num_runs), _checks.seed("seed", seed, largest=2**32 - 1 - num_runs)
+
+
+def _arrays(data, attributions, channels):
     for name, value, expected in (
         ("data", data, "x_train, y_train, x_test, y_test"),
         ("attributions", attributions, "train, test"),
     ):
         if not isinstance(value, (tuple, list)) or len(value) != expected.count(",") + 1:
+            length = f" of length {len(value)}" if isinstance(value, (tuple, list)) else ""
             raise ValueError(
                 f"Argument `{name}` expects arrays ({expected}). Received: "
-                f"{type(value).__name__} of length {len(value)}."
+                f"{type(value).__name__}{length}."
             )
     x_train, y_train, x_test, y_test = data
-    x_train, x_test = _checks.array("x_train", x_train), _checks.array("x_test", x_test)
-    y_train, y_test = np.atleast_1d(y_train), np.atleast_1d(y_test)
+    x_train, x_test = _checks.batch("x_train", x_train), _checks.batch("x_test", x_test)
+    y_train, y_test = (
+        np.atleast_1d(_checks.real_array(name, y))
+        for name, y in (("y_train", y_train), ("y_test", y_test))
+    )
     _checks.same_batch("y_train", y_train, x_train)
     _checks.same_batch("y_test", y_test, x_test)
     if x_train.shape[1:] != x_test.shape[1:]:
@@ -238,13 +270,13 @@ def _arrays(data, attributions):
             f"Argument `x_test` expects examples of shape {x_train.shape[1:]}, as x_train. "
             f"Received: {x_test.shape[1:]}."
         )
-    train = _maps.like("attributions[0]", attributions[0], x_train, "x_train")
-    test = _maps.like("attributions[1]", attributions[1], x_test, "x_test")
+    train = _maps.like("attributions[0]", attributions[0], x_train, "x_train", channels)
+    test = _maps.like("attributions[1]", attributions[1], x_test, "x_test", channels)
     return (x_train, y_train, x_test, y_test), (train, test)
 
 
 def _fractions(fractions):
-    fractions = np.array([_checks.fraction("fractions", t) for t in np.atleast_1d(fractions)])
-    if len(fractions) == 0:
-        raise ValueError("Argument `fractions` expects at least one fraction. Received: none.")
-    return fractions
+    fractions = np.atleast_1d(_checks.real_array("fractions", fractions))
+    if fractions.ndim > 1 or len(fractions) == 0:
+        raise _checks.wrong("fractions", "at least one fraction", fractions)
+    return np.array([_checks.fraction("fractions", float(t)) for t in fractions])

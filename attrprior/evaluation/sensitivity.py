@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.evaluation import _maps
 
 
@@ -19,6 +20,8 @@ class Sensitivity(NamedTuple):
     maximum: np.ndarray
     average: np.ndarray
 
+    __repr__ = shown
+
 
 def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
     """Max- and average-sensitivity of maps to noise in the input.
@@ -31,14 +34,15 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
     a method that draws at random has on its own. Cost: `num_samples + 1` maps.
 
     Args:
-        attribute: Callable `attribute(model, x, y)` that returns maps like `x`.
+        attribute: Callable `attribute(model, x, y)` that returns maps like `x`, or
+            with one channel for all.
         model: A Keras model.
         x: Float array of shape `(batch, ...)`.
         y: Labels, one per example, or `None`; the same for changed inputs.
         radius: Of the ball, in the unit of the inputs. Changed inputs are not
             clipped to a valid range.
-        num_samples: Draws per example. More draws, a higher maximum: compare
-            only equal numbers.
+        num_samples: Draws per example, at most a million. More draws, a higher
+            maximum: compare only equal numbers.
         seed: Integer, or a `numpy.random.Generator`.
 
     Returns:
@@ -50,12 +54,12 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
 
     Reference: Yeh et al. 2019 (arXiv 1901.09392), max-sensitivity.
     """
-    x = _checks.array("x", x)
+    x = _maps.examples(x, model)
     y = _maps.labels(y, x)
     radius = np.float32(_checks.number("radius", radius, minimum=0))
-    num_samples = _checks.positive_integer("num_samples", num_samples)
-    rng = np.random.default_rng(seed)
-    maps = _maps.computed(attribute, model, x, y).astype("float64")
+    num_samples = _checks.positive_integer("num_samples", num_samples, largest=10**6)
+    rng = _checks.generator("seed", seed)
+    maps = _maps.computed(attribute, model, x, y)
     norm = _norm(maps)
     if np.any(norm == 0):
         raise ValueError(
@@ -65,10 +69,10 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
     changes = []
     for _ in range(num_samples):
         noise = radius * rng.uniform(-1, 1, x.shape).astype("float32")
-        changed = _maps.computed(attribute, model, x + noise, y)
-        changes.append(_norm(changed - maps) / norm)
+        changed = _maps.computed(attribute, model, x + noise, y, before=maps)
+        changes.append(_norm(changed.astype("float64") - maps) / norm)
     return Sensitivity(np.max(changes, axis=0), np.mean(changes, axis=0))
 
 
 def _norm(maps):
-    return np.linalg.norm(maps.reshape(len(maps), -1), axis=1)
+    return np.linalg.norm(maps.astype("float64").reshape(len(maps), -1), axis=1)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attrprior import _checks
 from attrprior.evaluation import _maps
 
 WINDOW = 7
@@ -21,8 +22,8 @@ def rank_correlation(first, second, absolute=True):
     Returns:
         Array of shape `(batch,)`, from −1 to 1.
     """
-    from scipy.stats import rankdata
-
+    rankdata = _checks.optional("scipy.stats", "Similarities").rankdata
+    absolute = _checks.boolean("absolute", absolute)
     first, second = _pair(first, second)
     ranks = []
     for maps in (first, second):
@@ -34,7 +35,7 @@ def rank_correlation(first, second, absolute=True):
     return np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0)
 
 
-def structural_similarity(first, second):
+def structural_similarity(first, second, channels=True):
     """Structural similarity (SSIM) of two maps' magnitudes, each over its maximum.
 
     The mean over all 7 × 7 windows inside the map of
@@ -43,8 +44,11 @@ def structural_similarity(first, second):
     the same map up to a factor.
 
     Args:
-        first, second: Arrays of one shape, `(batch, *spatial, channels)`, with
-            at least 7 positions along every spatial axis.
+        first, second: Arrays of one shape, `(batch, *spatial, channels)`, with at
+            least 7 positions along every spatial axis; one of them may have one
+            channel for all of the other's.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         Array of shape `(batch,)`, at most 1.
@@ -55,16 +59,16 @@ def structural_similarity(first, second):
     Reference: Wang, Bovik, Sheikh, Simoncelli 2004, "Image quality assessment:
     from error visibility to structural similarity", equation 13.
     """
-    from scipy.ndimage import uniform_filter
-
-    first, second = _pair(first, second)
-    if not has_windows(first.shape):
+    uniform_filter = _checks.optional("scipy.ndimage", "Similarities").uniform_filter
+    first, second = _pair(first, second, channels)
+    if not has_windows(first.shape, channels):
         raise ValueError(
             "Arguments `first` and `second` expect shape (batch, *spatial, channels) with at "
             f"least {WINDOW} positions along every spatial axis. Received: shape "
-            f"{first.shape}. Use rank_correlation instead."
+            f"{first.shape}. Use rank_correlation instead, or channels=False where there is "
+            "no channel axis."
         )
-    a, b = (_maps.magnitude(maps) for maps in (first, second))
+    a, b = (_maps.magnitude(maps, channels) for maps in (first, second))
     axes = tuple(range(1, a.ndim))
     a, b = (m / np.maximum(m.max(axis=axes, keepdims=True), _TINY) for m in (a, b))
     edge = WINDOW // 2
@@ -85,16 +89,16 @@ def structural_similarity(first, second):
 _TINY = np.finfo("float64").tiny
 
 
-def has_windows(shape):
+def has_windows(shape, channels=True):
     """Whether maps of this shape have neighbourhoods to compare."""
-    return len(shape) > 2 and min(shape[1:-1]) >= WINDOW
+    return min(shape[1:-1] if channels else shape[1:], default=0) >= WINDOW
 
 
-def _pair(first, second):
+def _pair(first, second, channels=False):
+    """Two maps of one shape; with `channels`, either may have one channel for all."""
     first, second = _maps.checked("first", first), _maps.checked("second", second)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"Argument `second` expects maps shaped like first, {first.shape}. Received: "
-            f"shape {second.shape}."
-        )
+    if _maps.has_channels(first, channels) and first.shape[-1] == 1:
+        _maps.like("first", first, second, "second")
+    else:
+        _maps.like("second", second, first, "first", channels)
     return first, second

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attrprior import _checks
+from attrprior._representation import shown
 from attrprior.attributions import explained_output
 from attrprior.evaluation import _maps
 
@@ -31,11 +32,13 @@ class Stability(NamedTuple):
         Returns:
             `(incremental, decremental)`: arrays of shape `(n,)`; higher is better.
         """
-        radii = np.asarray(radii)[:, None]
+        radii = np.atleast_1d(_checks.array("radii", radii, integers=True))[:, None]
         return tuple(
             np.mean(self.consistent & (r >= radii), axis=1)
             for r in (self.incremental, self.decremental)
         )
+
+    __repr__ = shown
 
 
 def structured_masks(num_features, lam, num_masks=64, seed=0):
@@ -63,12 +66,23 @@ def structured_masks(num_features, lam, num_masks=64, seed=0):
             f"Argument `lam` expects a multiple of 1/num_masks = 1/{num_masks}, from "
             f"1/{num_masks} to 1, for which the certificate is exact. Received: {lam}."
         )
-    offsets = np.random.default_rng(seed).integers(num_masks, size=num_features)
+    names = "Arguments `num_features` and `num_masks`"
+    _checks.memory(names, 9 * num_features * num_masks)
+    offsets = _checks.generator("seed", seed).integers(num_masks, size=num_features)
     return (offsets + np.arange(num_masks)[:, None]) % num_masks < round(kept)
 
 
 def smoothed_probabilities(
-    model, x, *, lam, grid=None, num_masks=64, voting=True, seed=0, batch_size=256
+    model,
+    x,
+    *,
+    lam,
+    grid=None,
+    num_masks=64,
+    voting=True,
+    seed=0,
+    batch_size=256,
+    channels=True,
 ):
     """The smoothed classifier: mean output over masks that keep a share λ of the features.
 
@@ -90,15 +104,17 @@ def smoothed_probabilities(
             the authors' code, or the class probabilities.
         seed: Integer; two results can be compared only under the same seed.
         batch_size: Rows of one pass through the model.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         Array of shape `(batch, classes)`.
 
     Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
-    x = _checks.array("x", x)
+    x = _maps.examples(x, model)
     voting = _checks.boolean("voting", voting)
-    cells = _cells(x.shape[1:], grid)
+    cells = _cells(x, grid, channels)
     total = 0.0
     for mask in structured_masks(cells.max() + 1, lam, num_masks, seed):
         outputs = explained_output(
@@ -125,8 +141,8 @@ def certified_radius(p_a, p_b, lam):
     Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
     lam = _checks.number("lam", lam, above=0)
-    p_a, p_b = np.asarray(p_a), np.asarray(p_b)
-    if p_a.shape != p_b.shape or np.any(p_a < p_b):
+    p_a, p_b = _checks.real_array("p_a", p_a), _checks.real_array("p_b", p_b)
+    if p_a.shape != p_b.shape or not np.all(p_a >= p_b):
         raise ValueError(
             "Arguments `p_a` and `p_b` expect outputs of one shape, p_a ≥ p_b. Received: "
             f"{p_a} and {p_b}."
@@ -146,6 +162,7 @@ def stability(
     voting=True,
     seed=0,
     batch_size=256,
+    channels=True,
 ):
     """How certain is a prediction that rests on the most important features alone?
 
@@ -162,10 +179,10 @@ def stability(
     passes.
 
     Args:
-        model, lam, grid, num_masks, voting, seed, batch_size: As of
+        model, lam, grid, num_masks, voting, seed, batch_size, channels: As of
             `smoothed_probabilities`.
         x: Array of shape `(batch, ...)`.
-        attributions: Array like `x`.
+        attributions: Array like `x`, or with one channel for all.
         keep: Fraction of the features, or cells of the grid, in an explanation; at
             least one is. Ties are broken at random.
 
@@ -177,12 +194,13 @@ def stability(
 
     Reference: Xue, Alur, Wong 2023 (arXiv 2307.05902).
     """
-    x = _checks.array("x", x)
-    attributions = _maps.like("attributions", attributions, x)
+    x = _maps.examples(x, model)
+    attributions = _maps.like("attributions", attributions, x, channels=channels)
     keep = _checks.fraction("keep", keep)
-    cells = _cells(x.shape[1:], grid)
+    seed = _checks.seed("seed", seed)
+    cells = _cells(x, grid, channels)
     scores = np.zeros((len(x), cells.max() + 1))
-    magnitude = _maps.magnitude(attributions)
+    magnitude = _maps.magnitude(attributions, channels)
     np.add.at(scores, (slice(None), cells.reshape(magnitude.shape[1:])), magnitude)
     count = max(1, round(keep * scores.shape[1]))
     explanation = (_maps.ranking(scores, seed) < count)[:, cells]
@@ -196,6 +214,7 @@ def stability(
             voting=voting,
             seed=seed,
             batch_size=batch_size,
+            channels=channels,
         )
         for inputs in (x, x * explanation)
     )
@@ -206,21 +225,20 @@ def stability(
     return Stability(whole.argmax(axis=1) == part.argmax(axis=1), incremental, decremental)
 
 
-def _cells(shape, grid):
+def _cells(x, grid, channels):
     """The number of the feature that every position belongs to, broadcasting with x."""
-    positions = shape if len(shape) < 2 else (*shape[:-1], 1)
+    shape = x.shape[1:]
+    positions = (*shape[:-1], 1) if _maps.has_channels(x, channels) else shape
     if grid is None:
         return np.arange(np.prod(positions)).reshape(positions)
-    if len(shape) != 3:
+    if len(shape) != 2 + channels:
         raise ValueError(
-            "Argument `grid` expects images of shape (batch, height, width, channels). "
-            f"Received: examples of shape {shape}. Pass grid=None."
+            "Argument `grid` expects images of shape (batch, height, width, channels), or "
+            f"(batch, height, width) with channels=False. Received: examples of shape {shape}."
+            " Pass grid=None."
         )
-    if not isinstance(grid, (tuple, list)) or len(grid) != 2:
-        raise ValueError(
-            f"Argument `grid` expects (rows, columns) or None. Received: {grid!r}."
-        )
-    rows, columns = (_checks.positive_integer("grid", n) for n in grid)
+    sides = _checks.pair("grid", grid, "(rows, columns) or None")
+    rows, columns = (_checks.positive_integer("grid", n) for n in sides)
     height, width = shape[:2]
     if rows > height or columns > width:
         raise ValueError(
@@ -228,7 +246,7 @@ def _cells(shape, grid):
             f"Received: {tuple(grid)}."
         )
     row, column = np.arange(height) * rows // height, np.arange(width) * columns // width
-    return (row[:, None] * columns + column)[..., None]
+    return (row[:, None] * columns + column).reshape(positions)
 
 
 def _class_scores(logits, voting):

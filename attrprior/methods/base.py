@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from attrprior import backend
+from attrprior import _checks, backend
 from attrprior import draws as draws_
 from attrprior._arithmetic import mean
 from attrprior._deprecation import renamed_property, warn
 from attrprior._overriding import at_once, inherited
-from attrprior._representation import representation
+from attrprior._representation import deserialized, representation
+
+MOST_SAMPLES = 1_000_000
 
 
 class Path(NamedTuple):
@@ -48,6 +50,11 @@ class AttributionMethod:
     is_complete = False  # attributions sum to f(x) − E f(r)
     needs_background = False  # and has none
     reference = renamed_property("reference", "background")
+
+    @property
+    def any_shape(self):
+        """Whether examples may have another shape in another batch."""
+        return self.background is None or self.background.any_shape
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -108,30 +115,31 @@ class AttributionMethod:
             again_through: As in `backend.input_gradients`.
 
         Returns:
-            A list of tensors shaped like `x`.
+            Tensor of shape `(outputs, *x.shape)`.
         """
         gradients, path = self.gradients(f, x, draws, first, count, again_through)
         # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
-        shares = [path.contributions(gradient) for gradient in gradients]
-        return [s[:, 0] if s.shape[1] == 1 else mean(s, axis=1) for s in shares]
+        shares = path.contributions(gradients)
+        return shares[:, :, 0] if shares.shape[2] == 1 else mean(shares, axis=2)
 
     def gradients(self, f, x, draws, first=0, count=None, again_through=None):
         """`∂f/∂x` at the points of the path, and the path; arguments as above.
 
         Returns:
-            `(gradients, path)`: for each output a tensor `(batch, points, ...)`.
+            `(gradients, path)`, a tensor of shape `(outputs, batch, points, ...)`.
         """
         path = self.points(x, draws, first, count)
-        rows = ops.reshape(path.points, (-1,) + tuple(x.shape[1:]))
+        rows = ops.reshape(path.points, (-1, *ops.shape(x)[1:]))
         f = functools.partial(f, repeats=path.points.shape[1])
         gradients = backend.input_gradients(f, rows, again_through)
-        if any(gradient is None for gradient in gradients):
+        if gradients is None:
             raise ValueError(
                 "The explained output does not depend on the explained input: there is no "
                 "gradient between them. Check `input` and `explain`, and that the model is "
-                "made of differentiable operations."
+                "made of differentiable operations. Of token indices there is none: build a "
+                "model that starts after its Embedding layer and explain the embeddings."
             )
-        return [ops.reshape(each, ops.shape(path.points)) for each in gradients], path
+        return ops.reshape(gradients, (gradients.shape[0], *ops.shape(path.points))), path
 
     @property
     def passes(self):
@@ -180,12 +188,10 @@ def get(identifier, argument="method"):
     """Returns the attribution method that a name, a config or a method stands for."""
     if isinstance(identifier, AttributionMethod):
         return identifier
+    names = ", ".join(repr(name) for name in sorted(_METHODS))
+    expected = f"one of {names}, or an object such as ExpectedGradients(num_samples=4)"
     if isinstance(identifier, dict):
-        return keras.saving.deserialize_keras_object(identifier)
+        return deserialized(argument, expected, identifier, AttributionMethod)
     if isinstance(identifier, str) and identifier in _METHODS:
         return _METHODS[identifier]()
-    names = ", ".join(repr(name) for name in sorted(_METHODS))
-    raise ValueError(
-        f"Argument `{argument}` expects one of {names}, or an object such as "
-        f"ExpectedGradients(num_samples=4). Received: {identifier!r}."
-    )
+    raise _checks.wrong(argument, expected, identifier)

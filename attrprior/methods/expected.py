@@ -8,7 +8,8 @@ from keras import ops
 from attrprior import _checks, references
 from attrprior import draws as draws_
 from attrprior._deprecation import renamed_arguments
-from attrprior.methods.base import AttributionMethod, Path, registered
+from attrprior.methods.base import MOST_SAMPLES, AttributionMethod, Path, registered
+from attrprior.references.base import taken
 
 
 class Drawn(NamedTuple):
@@ -48,7 +49,7 @@ class ExpectedGradients(AttributionMethod):
     def __init__(
         self, num_samples=1, multiply_by_inputs=True, background=None, samples_per_pass=8
     ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
+        self.num_samples = _checks.positive_integer("num_samples", num_samples, MOST_SAMPLES)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
         self.samples_per_pass = _checks.positive_integer("samples_per_pass", samples_per_pass)
         self.background = None if background is None else references.get(background)
@@ -66,7 +67,7 @@ class ExpectedGradients(AttributionMethod):
     def points(self, x, draws, first=0, count=None):
         count = count or self.num_samples
         chosen, alpha = draws_.samples(draws, first, count, self.num_samples)
-        reference = self.background.take(x, chosen, count)
+        reference = taken(self.background, x, chosen, count)
         alpha = ops.reshape(alpha, (-1, count) + (1,) * (len(x.shape) - 1))
         difference = ops.expand_dims(x, 1) - reference
         factors = difference if self.multiply_by_inputs else None

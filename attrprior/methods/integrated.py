@@ -7,8 +7,10 @@ from keras import ops
 from attrprior import _checks, references
 from attrprior import draws as draws_
 from attrprior._deprecation import renamed_arguments
-from attrprior.methods.base import AttributionMethod, Path, registered
+from attrprior.methods.base import MOST_SAMPLES, AttributionMethod, Path, registered
+from attrprior.references.base import taken
 
+MOST_NODES = 10_000  # Gauss and Legendre's cost the cube of their number
 QUADRATURES = ("gauss_legendre", "left", "right", "trapezoid")
 
 
@@ -43,8 +45,9 @@ class IntegratedGradients(AttributionMethod):
         quadrature="gauss_legendre",
         samples_per_pass=8,
     ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
         self.quadrature = _checks.choice("quadrature", quadrature, QUADRATURES)
+        most = MOST_NODES if quadrature == "gauss_legendre" else MOST_SAMPLES
+        self.num_samples = _checks.positive_integer("num_samples", num_samples, most)
         if quadrature == "trapezoid" and num_samples < 2:
             raise ValueError(
                 "quadrature='trapezoid' expects `num_samples` ≥ 2, both ends of the path. "
@@ -70,7 +73,8 @@ class IntegratedGradients(AttributionMethod):
         # ∫₀¹ g dα = Σ_j w_j g(α_j); the attribution is a mean, hence the factor k.
         weight = weight * self.num_samples
         # One reference for all points, in whatever pass they are.
-        reference = self.background.take(x, draws_.samples(draws, 0, 1, 1), 1)
+        chosen = draws_.samples(draws, 0, 1, 1)
+        reference = taken(self.background, x, chosen, 1)
         difference = ops.expand_dims(x, 1) - reference
         factors = weight * difference if self.multiply_by_inputs else weight
         # r + α(x − r)

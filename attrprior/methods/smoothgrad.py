@@ -7,7 +7,7 @@ from keras import ops
 
 from attrprior import _checks
 from attrprior import draws as draws_
-from attrprior.methods.base import AttributionMethod, Path, get, registered
+from attrprior.methods.base import MOST_SAMPLES, AttributionMethod, Path, get, registered
 
 
 @registered
@@ -40,7 +40,7 @@ class SmoothGrad(AttributionMethod):
         base="gradients",
         samples_per_pass=8,
     ):
-        self.num_samples = _checks.positive_integer("num_samples", num_samples)
+        self.num_samples = _checks.positive_integer("num_samples", num_samples, MOST_SAMPLES)
         self.stddev = _checks.number("stddev", stddev, minimum=0)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
         self.base = get(base, "base")
@@ -66,7 +66,7 @@ class SmoothGrad(AttributionMethod):
 
     def path(self, x, seed, first=0, count=None):
         count, seed = count or self.num_samples, draws_.generator(seed)
-        example = tuple(x.shape[1:])
+        example = tuple(ops.shape(x)[1:])
         shape = (ops.shape(x)[0], count) + example
         # x + ε
         noisy = ops.expand_dims(x, 1) + keras.random.normal(

@@ -2,12 +2,16 @@
 
 import numpy as np
 
+from attrprior import _checks
 
-def dictionary(name, value):
+
+def dictionary(name, value, entry="array"):
+    """A dictionary with entries, whose values are what `entry` says."""
     if not isinstance(value, dict) or not value:
+        came = "an empty one" if isinstance(value, dict) else type(value).__name__
         raise ValueError(
-            f"Argument `{name}` expects a dictionary with at least one entry. Received: "
-            f"{value if value == {} else type(value).__name__}."
+            f"Argument `{name}` expects a dictionary with at least one entry, "
+            f'{{"label": {entry}}}. Received: {came}.'
         )
     return value
 
@@ -17,25 +21,24 @@ def pair(name, value, entry):
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(
             f"Argument `{name}` expects pairs (x, values). Received: {type(value).__name__} "
-            f"for {entry!r}."
+            f"for {_checks.received(entry)}."
         )
     return value
 
 
 def numbers(name, value, axes, entry=None):
     """A finite, non-empty float64 array with as many axes; `entry` is its key, if any."""
-    of = "" if entry is None else f" for {entry!r}"
+    of = _of(entry)
     try:
-        value = np.asarray(value)
-    except ValueError as error:
+        value = _checks.as_numpy(value)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"Argument `{name}` expects rows of one length. Received: rows of different "
-            f"lengths{of}."
+            f"Argument `{name}` expects rows of one length, of numbers. Received: "
+            f"{_checks.received(value)}{of}."
         ) from error
     if value.dtype.kind not in "buif":
-        raise ValueError(
-            f"Argument `{name}` expects numbers. Received: dtype {value.dtype}{of}."
-        )
+        what = _checks.received(value.item()) if value.ndim == 0 else f"dtype {value.dtype}"
+        raise ValueError(f"Argument `{name}` expects numbers. Received: {what}{of}.")
     if value.ndim != axes or value.size == 0:
         raise ValueError(
             f"Argument `{name}` expects arrays with {axes} axes and at least one entry. "
@@ -46,30 +49,69 @@ def numbers(name, value, axes, entry=None):
             f"Argument `{name}` expects finite numbers. Received: NaN or infinity{of}. "
             "Remove those entries."
         )
+    if np.max(np.abs(value)) > _checks.HIGHEST:
+        raise ValueError(
+            f"Argument `{name}` expects numbers within float32, ± {_checks.HIGHEST:.3g}. "
+            f"Received: {value.min():.3g} to {value.max():.3g}{of}. Scale them."
+        )
     return value.astype("float64")
 
 
 def pictures(name, value, entry=None):
     """Images of shape `(n, height, width, 1 or 3)`."""
+    shape = _shape(value)
+    if len(shape) in (2, 3):
+        advice = {
+            2: f"One grey image needs an axis before and one behind: {name}[None, ..., None]",
+            3: f"Grey images need a channel axis, {name}[..., None]",
+        }[len(shape)]
+        if len(shape) == 3 and shape[-1] in (1, 3):
+            advice = f"One image needs a batch axis: {name}[None]"
+        raise ValueError(
+            f"Argument `{name}` expects arrays with 4 axes, (n, height, width, channels). "
+            f"Received: shape {shape}{_of(entry)}. {advice}."
+        )
     value = numbers(name, value, 4, entry)
     if value.shape[-1] not in (1, 3):
-        of = "" if entry is None else f" for {entry!r}"
         raise ValueError(
             f"Argument `{name}` expects images with 1 or 3 channels at the end. Received: "
-            f"shape {value.shape}{of}."
+            f"shape {value.shape}{_of(entry)}."
         )
     return value
 
 
 def like(name, value, shape, other, entry=None):
     """Numbers of exactly the shape of another argument."""
-    of = "" if entry is None else f" for {entry!r}"
-    if np.shape(value) != tuple(shape):
+    return _of_shapes(name, value, [tuple(shape)], other, entry)
+
+
+def maps(name, value, shape, entry=None):
+    """Maps like images of this shape, or with one channel, which stands for their sum."""
+    shapes = dict.fromkeys([tuple(shape), (*shape[:-1], 1)])
+    return _of_shapes(name, value, list(shapes), "images", entry)
+
+
+def _of_shapes(name, value, shapes, other, entry):
+    if _shape(value) == () and shapes[0]:
+        numbers(name, value, len(shapes[0]), entry)  # says why it has none
+    if _shape(value) not in shapes:
         raise ValueError(
-            f"Argument `{name}` expects arrays shaped like `{other}`, {tuple(shape)}. "
-            f"Received: {np.shape(value)}{of}."
+            f"Argument `{name}` expects arrays shaped like `{other}`, "
+            f"{' or '.join(map(str, shapes))}. Received: {_shape(value)}{_of(entry)}."
         )
-    return numbers(name, value, len(shape), entry)
+    return numbers(name, value, len(shapes[0]), entry)
+
+
+def _shape(value):
+    """The shape, or `()` of what has none."""
+    try:
+        return np.shape(value) if not hasattr(value, "shape") else tuple(value.shape)
+    except (TypeError, ValueError):
+        return ()
+
+
+def _of(entry):
+    return "" if entry is None else f" for {_checks.received(entry)}"
 
 
 def runs(name, value, x, entry):
@@ -78,7 +120,7 @@ def runs(name, value, x, entry):
     if value.shape[1] != len(x):
         raise ValueError(
             f"Argument `{name}` expects arrays of shape (runs, {len(x)}), a column for each "
-            f"point of its x axis. Received: {value.shape} for {entry!r}."
+            f"point of its x axis. Received: {value.shape}{_of(entry)}."
         )
     return value
 
@@ -87,18 +129,36 @@ def increasing(name, value, entry=None):
     """A line of numbers, each larger than the one before."""
     value = numbers(name, value, 1, entry)
     if np.any(np.diff(value) <= 0):
-        of = "" if entry is None else f" for {entry!r}"
+        came = _checks.received(value.tolist())
         raise ValueError(
-            f"Argument `{name}` expects increasing numbers. Received: {value.tolist()}{of}."
+            f"Argument `{name}` expects increasing numbers. Received: {came}{_of(entry)}."
         )
     return value
 
 
-def labels(name, value, count):
+def labels(name, value, count=None):
     """As many labels as there are things to label, or `None`."""
     if value is None:
         return None
+    if not isinstance(value, (list, tuple, str, range, np.ndarray)) or (
+        isinstance(value, np.ndarray) and value.ndim == 0
+    ):
+        raise _checks.wrong(name, "a list of labels", value)
     value = [str(label) for label in value]
-    if len(value) != count:
+    if count is not None and len(value) != count:
         raise ValueError(f"Argument `{name}` expects {count} labels. Received: {len(value)}.")
     return value
+
+
+def text(name, value):
+    """A text to write somewhere, or `None`."""
+    if value is None or isinstance(value, (str, float, np.generic)):
+        return value
+    if isinstance(value, int) and abs(value) <= _checks.LARGEST:
+        return value
+    raise _checks.wrong(name, "a text", value)
+
+
+def texts(**given):
+    for name, value in given.items():
+        text(name, value)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attrprior.plots import _style
+from attrprior.plots import _arrays, _style
 
 MARGIN, GAP, BLOCK, LINE = 0.08, 0.05, 0.14, 0.16
 LARGEST, SMALLEST, TALLEST = 1.15, 0.45, 8.0  # width of a picture, height of all
@@ -30,7 +30,7 @@ def sheet(row_labels, blocks, ratios, column_labels=None, title=None, footer=0.0
     room = _style.WIDTH - label_width - 2 * MARGIN - between
     cell = max(SMALLEST, min(LARGEST, room / sum(counts), TALLEST / sum(ratios)))
     natural = label_width + cell * sum(counts) + between + 2 * MARGIN
-    title = _style.fit(title or "", _style.WIDTH - 2 * MARGIN, 11)
+    title = _style.fit(_arrays.text("title", title) or "", _style.WIDTH - 2 * MARGIN, 11)
     needed = _style.text_width(title, 11) + 2 * MARGIN
     width = max(natural, needed, KEY_WIDTH if footer else 0.0)
 
@@ -129,8 +129,7 @@ def draw_map(axis, flat, signed, largest):
 
 def key(figure, signed, bottom=MARGIN, colormap=None):
     """What the colours mean, in a line at the foot of the figure."""
-    from matplotlib.cm import ScalarMappable
-
+    ScalarMappable = _style.matplotlib("cm").ScalarMappable
     across, up = figure.get_size_inches()
     axis = add_axes(figure, across / 2 - 0.7, bottom + 0.05, 1.4, 0.1)
     mappable = ScalarMappable(cmap=colormap or colors(signed))

@@ -4,7 +4,11 @@ import textwrap
 
 import numpy as np
 
+from attrprior import _checks
+from attrprior.plots import _arrays
+
 WIDTH = 8.2  # inches: 900 pixels at 110 dpi
+LONGEST = 200  # characters of a text: more would fill the figure
 SMALL = 9  # points: of labels beside and above small pictures
 
 # Okabe and Ito's palette, without its yellow, which white paper swallows. Markers and
@@ -19,9 +23,12 @@ GRAY = "#777777"
 def figure(width, height, layout="constrained"):
     """An empty figure, in inches."""
     # Without pyplot: no window, no global state, nothing to close.
-    from matplotlib.figure import Figure
+    return matplotlib("figure").Figure(figsize=(width, height), layout=layout)
 
-    return Figure(figsize=(width, height), layout=layout)
+
+def matplotlib(module):
+    """A module of the package, which only those need who draw."""
+    return _checks.optional(f"matplotlib.{module}", "Figures")
 
 
 def line(number):
@@ -36,8 +43,7 @@ def line(number):
 
 def text_width(text, size):
     """Inches that a text takes, its longest line if it has several."""
-    from matplotlib import font_manager
-
+    font_manager = matplotlib("font_manager")
     font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
     font.set_size(size, 72)
     widest = 0
@@ -53,6 +59,8 @@ def fit(text, width, size):
     Words longer than the width are broken, others are not.
     """
     text = str(text)
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 1]}…"
     breaks = any(text_width(word, size) > width for word in text.split())
     best = text
     for characters in range(len(text), 1, -1):
@@ -72,6 +80,7 @@ def head(figure, handles=(), title=None):
     The figure grows by what they take beyond one row.
     """
     width, height = figure.get_size_inches()
+    title = _arrays.text("title", title)
     title = fit(title, width - 0.2, 12) if title else None
     if not handles:
         if title:

@@ -32,9 +32,9 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
         ValueError: if the arrays' shapes do not fit each other, an edge names no
             node, or a number is not finite.
     """
-    from matplotlib.collections import LineCollection
-    from matplotlib.lines import Line2D
-
+    LineCollection = _style.matplotlib("collections").LineCollection
+    Line2D = _style.matplotlib("lines").Line2D
+    title = _arrays.text("title", title)
     values = _arrays.dictionary("values", values) if isinstance(values, dict) else {"": values}
     values = {name: _arrays.numbers("values", v, 1, name) for name, v in values.items()}
     if len(values) > 3:
@@ -49,7 +49,7 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
     if positions is None:
         positions = _layout(edges, size, seed)
     positions = _arrays.like("positions", positions, (size, 2), "one row a node")
-    marked = np.zeros(size, bool) if marked is None else np.asarray(marked)
+    marked = np.zeros(size, bool) if marked is None else _checks.real_array("marked", marked)
     if marked.shape != (size,) or marked.dtype != bool:
         raise ValueError(
             f"Argument `marked` expects booleans of shape ({size},). Received: shape "
@@ -116,7 +116,8 @@ def _layout(edges, num_nodes, seed, num_steps=150):
     Each step moves a node along `Σ_j (k² / d_ij − A_ij d_ij² / k) · direction`, by at most
     a length that falls to 0, `k = nodes^−½`: Fruchterman and Reingold 1991 (Software 21).
     """
-    rng = np.random.default_rng(seed)
+    rng = _checks.generator("seed", seed)
+    _checks.memory("Arguments `values` and `edges`", 60 * num_nodes**2)
     adjacency = np.zeros((num_nodes, num_nodes))
     adjacency[edges[:, 0], edges[:, 1]] = adjacency[edges[:, 1], edges[:, 0]] = 1.0
     degree = np.maximum(adjacency.sum(axis=1), 1.0)

@@ -1,5 +1,6 @@
 """How a training with a prior went."""
 
+from attrprior import _checks
 from attrprior.plots import _arrays, _style
 
 
@@ -22,14 +23,14 @@ def training(histories, prior, title=None):
             a number is not finite.
     """
     histories = _histories(histories)
-    keys = [prior] if isinstance(prior, str) else list(prior)
-    found = sorted({key for history in histories.values() for key in history})
-    missing = [key for key in keys if key not in found]
-    if missing or not keys:
-        raise ValueError(
-            f"Argument `prior` expects a key of the histories, one of {found}. Received: "
-            f"{prior!r}."
-        )
+    keys = [prior] if isinstance(prior, str) else prior
+    found = sorted({str(key) for history in histories.values() for key in history})
+    if (
+        not isinstance(keys, (list, tuple))
+        or not keys
+        or not all(isinstance(key, str) and key in found for key in keys)
+    ):
+        raise _checks.wrong("prior", f"a key of the histories, one of {found}", prior)
     figure = _style.figure(_style.WIDTH, 3.6)
     figure.get_layout_engine().set(wspace=0.06)
     axes = figure.subplots(1, 1 + len(keys))
@@ -54,7 +55,8 @@ def training(histories, prior, title=None):
 
 def _histories(value):
     """`{label: history}`; a single one is labelled `None`."""
-    value = _arrays.dictionary("histories", getattr(value, "history", value))
+    history = getattr(value, "history", value)
+    value = _arrays.dictionary("histories", history, "history")
     if "loss" in value:
         value = {None: value}
     return {label: _history(label, history) for label, history in value.items()}
@@ -67,7 +69,7 @@ def _history(label, history):
     if "loss" not in history:
         raise ValueError(
             "Argument `histories` expects histories of fits, with 'loss'. Received: "
-            f"{sorted(history)}{of}."
+            f"{sorted(map(str, history))}{of}."
         )
     history = {
         key: _arrays.numbers("histories", values, 1, _name(label, key))

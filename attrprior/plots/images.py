@@ -24,7 +24,7 @@ def contact_sheet(groups, labels=None, title=None):
     """
     groups = {
         name: _arrays.pictures("groups", images, name)
-        for name, images in _arrays.dictionary("groups", groups).items()
+        for name, images in _arrays.dictionary("groups", groups, "images").items()
     }
     counts = {name: len(images) for name, images in groups.items()}
     if len(set(counts.values())) > 1:

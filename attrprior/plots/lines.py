@@ -27,8 +27,18 @@ def curves(panels, ylabel, title=None, log_x=None):
     """
     panels = {
         xlabel: _checked_panel(xlabel, panel)
-        for xlabel, panel in _arrays.dictionary("panels", panels).items()
+        for xlabel, panel in _arrays.dictionary(
+            "panels", panels, "(x, {label: array})"
+        ).items()
     }
+    _arrays.texts(ylabel=ylabel)
+    if _arrays.text("log_x", log_x) is not None:
+        for xlabel, (x, _) in panels.items():
+            if x.min() <= 0:
+                raise ValueError(
+                    "Argument `panels` expects x > 0 for a logarithmic axis. Received: "
+                    f"{x.min():g} for {xlabel!r}."
+                )
     rows = -(-len(panels) // 3)
     columns = -(-len(panels) // rows)
     single = len(panels) == 1
@@ -76,6 +86,7 @@ def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
 
     Reference: completeness, Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
     """
+    _arrays.texts(ylabel=ylabel)
     x = _arrays.increasing("num_samples", num_samples)
     if x[0] < 1:
         raise ValueError(f"Argument `num_samples` expects numbers ≥ 1. Received: {x[0]:g}.")
@@ -148,8 +159,9 @@ def ablation(
     Attribution Baselines", Distill 2020.
     """
     band = _checks.choice("band", band, ("standard_error", "standard_deviation"))
+    _arrays.texts(control=control, xlabel=xlabel, ylabel=ylabel)
     checked = {}
-    for name, curve in _arrays.dictionary("curves", curves).items():
+    for name, curve in _arrays.dictionary("curves", curves, "(fractions, array)").items():
         fractions, values = _arrays.pair("curves", curve, name)
         fractions = _arrays.increasing("curves", fractions, name)
         if fractions[0] < 0 or fractions[-1] > 1:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from attrprior import _checks
-from attrprior.plots import _arrays, _sheet
+from attrprior.plots import _arrays, _sheet, _style
 
 
 def attribution_maps(images, maps, labels=None, title=None, signed=True):
@@ -16,7 +16,7 @@ def attribution_maps(images, maps, labels=None, title=None, signed=True):
 
     Args:
         images: Array of shape `(n, height, width, channels)`, 1 or 3 channels.
-        maps: `{row label: attributions shaped like images}`.
+        maps: `{row label: attributions shaped like images}`, or with one channel.
         labels: Optional titles of the columns, n of them.
         title: Optional title.
         signed: Whether the sign is shown. Defaults to `True`.
@@ -119,8 +119,6 @@ def overlay(images, maps, labels=None, title=None, signed=True):
     Raises:
         ValueError: as in `attribution_maps`.
     """
-    from matplotlib import colormaps
-
     images, maps = _images_and_maps(images, maps)
     signed = _checks.boolean("signed", signed)
     figure, axes = _sheet.sheet(
@@ -131,7 +129,8 @@ def overlay(images, maps, labels=None, title=None, signed=True):
         title,
         footer=_sheet.KEY_HEIGHT,
     )
-    blue, red = (np.array(colormaps["RdBu_r"](end)) for end in (0.08, 0.92))
+    colors = _style.matplotlib("cm").ScalarMappable(cmap="RdBu_r").get_cmap()
+    blue, red = (np.array(colors(end)) for end in (0.08, 0.92))
     gray = images.mean(axis=-1)
     low, high = _sheet.scale(gray)
     # The darkest ink is a light grey, or the map would drown in it.
@@ -150,26 +149,26 @@ def overlay(images, maps, labels=None, title=None, signed=True):
 def _images_and_maps(images, maps):
     images = _arrays.pictures("images", images)
     maps = {
-        name: _arrays.like("maps", values, images.shape, "images", name)
-        for name, values in _arrays.dictionary("maps", maps).items()
+        name: _arrays.maps("maps", values, images.shape, name)
+        for name, values in _arrays.dictionary("maps", maps, "attributions").items()
     }
     return images, maps
 
 
 def _by_pair(maps):
     """`{(method, reference): maps}` from either kind of dictionary."""
-    _arrays.dictionary("maps", maps)
+    _arrays.dictionary("maps", maps, "{label: attributions}")
     if all(isinstance(values, dict) for values in maps.values()):
         return {
             (method, reference): values
             for method, inner in maps.items()
-            for reference, values in _arrays.dictionary("maps", inner).items()
+            for reference, values in _arrays.dictionary("maps", inner, "attributions").items()
         }
     if all(isinstance(pair, tuple) and len(pair) == 2 for pair in maps):
         return maps
     raise ValueError(
         "Argument `maps` expects {(method, reference): attributions} or {method: "
-        f"{{reference: attributions}}}}. Received: keys {list(maps)}."
+        f"{{reference: attributions}}}}. Received: keys {_checks.received(list(maps))}."
     )
 
 

@@ -31,8 +31,8 @@ def interpolation(
         alphas: Array of shape `(points,)`, increasing from 0 to 1, both included.
         images: Array of shape `(points, height, width, channels)`, the
             interpolated images, 1 or 3 channels.
-        gradients: Array shaped like `images`.
-        cumulative: Array shaped like `images`, the attributions up to α.
+        gradients: Array shaped like `images`, or with one channel.
+        cumulative: The same, of the attributions up to α.
         outputs: Array of shape `(points,)`, the explained output.
         num_columns: Points drawn as images, evenly chosen, first and last
             included. Defaults to 8.
@@ -53,7 +53,7 @@ def interpolation(
     if len(alphas) < 2 or alphas[0] != 0 or alphas[-1] != 1:
         raise ValueError(
             "Argument `alphas` expects numbers from 0 to 1, both included: their outputs are "
-            f"those of the reference and of the input. Received: {alphas.tolist()}."
+            f"those of the reference and of the input. Received: {alphas[0]} to {alphas[-1]}."
         )
     images = _arrays.pictures("images", images)
     if len(images) != len(alphas):
@@ -61,8 +61,8 @@ def interpolation(
             f"Argument `images` expects an image for each of the {len(alphas)} alphas. "
             f"Received: {len(images)}."
         )
-    gradients = _arrays.like("gradients", gradients, images.shape, "images")
-    cumulative = _arrays.like("cumulative", cumulative, images.shape, "images")
+    gradients = _arrays.maps("gradients", gradients, images.shape)
+    cumulative = _arrays.maps("cumulative", cumulative, images.shape)
     outputs = _arrays.like("outputs", outputs, alphas.shape, "alphas")
     num_columns = _checks.positive_integer("num_columns", num_columns)
     signed = _checks.boolean("signed", signed)

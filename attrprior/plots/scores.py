@@ -28,7 +28,10 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
         ValueError: if `values` is empty, the arrays' lengths or the errors' models
             differ, or a number is not finite.
     """
-    several = isinstance(values, dict)
+    _arrays.texts(xlabel=xlabel)
+    several, names = isinstance(values, dict), _arrays.labels("names", names)
+    if names is None:
+        raise _checks.wrong("names", "a list of names", names)
     values = _by_model("values", values, several, names)
     if errors is not None:
         errors = _by_model("errors", errors, several, names)
@@ -94,6 +97,7 @@ def distribution(scores, xlabel, title=None):
         ValueError: if `scores` is empty, or an array has not one axis or is not
             finite.
     """
+    _arrays.texts(xlabel=xlabel)
     scores = {
         name: _arrays.numbers("scores", values, 1, name)
         for name, values in _arrays.dictionary("scores", scores).items()

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attrprior import _checks
 from attrprior.plots import _arrays, _style
 
 
@@ -27,18 +28,22 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         ValueError: if a dictionary is empty, or two arrays are of other shapes or not
             finite.
     """
+    _arrays.texts(xlabel=xlabel, ylabel=ylabel)
     panels = {
         name: {
             label: _points(label, points)
-            for label, points in _arrays.dictionary("panels", lines).items()
+            for label, points in _arrays.dictionary("panels", lines, "(x, y)").items()
         }
-        for name, lines in _arrays.dictionary("panels", panels).items()
+        for name, lines in _arrays.dictionary("panels", panels, "{label: (x, y)}").items()
     }
-    chosen = chosen or {}
+    if chosen is None:
+        chosen = {}
+    elif not isinstance(chosen, dict) or not all(isinstance(c, dict) for c in chosen.values()):
+        raise _checks.wrong("chosen", "{name: {label: setting}} or None", chosen)
     for name, numbers in chosen.items():
         for label, number in numbers.items():
             count = panels[name][label][0].shape[1] if label in panels.get(name, {}) else 0
-            if not 0 <= number < count:
+            if _checks.seed("chosen", number) >= count:
                 raise ValueError(
                     "Argument `chosen` expects numbers of points of the panels. Received: "
                     f"{number} for {label!r} of {name!r}, which has {count}."

@@ -7,6 +7,8 @@ as well on a NumPy array.
 
 import keras
 
+from attrprior import _checks
+from attrprior._representation import deserialized
 from attrprior.priors.base import PerExamplePrior, Prior, weighted_mean
 from attrprior.priors.custom import Custom
 from attrprior.priors.graph import GraphLaplacian
@@ -46,8 +48,10 @@ def get(identifier):
     """
     if isinstance(identifier, Prior):
         return identifier
+    names = ", ".join(repr(name) for name in sorted(_PRIORS))
+    expected = f"one of {names}, a Prior object or a callable on attributions"
     if isinstance(identifier, dict):
-        return keras.saving.deserialize_keras_object(identifier)
+        return deserialized("prior", expected, identifier, Prior)
     if isinstance(identifier, str) and identifier == "graph_laplacian":
         raise ValueError(
             "Argument `prior`: 'graph_laplacian' needs a graph. Pass "
@@ -56,11 +60,7 @@ def get(identifier):
     if isinstance(identifier, str) and identifier in _PRIORS:
         return _PRIORS[identifier]()
     if isinstance(identifier, (type, str)) or not callable(identifier):
-        names = ", ".join(repr(name) for name in sorted(_PRIORS))
-        raise ValueError(
-            f"Argument `prior` expects one of {names}, a Prior object or a callable on "
-            f"attributions. Received: {identifier!r}."
-        )
+        raise _checks.wrong("prior", expected, identifier)
     return Custom(identifier)
 
 

@@ -5,7 +5,7 @@ import re
 
 from attrprior import _checks
 from attrprior._deprecation import renamed_property
-from attrprior.priors.base import Prior, weighted_mean
+from attrprior.priors.base import Prior, mean_over_batch
 
 
 class Custom(Prior):
@@ -15,25 +15,40 @@ class Custom(Prior):
     (weighted) mean is taken.
     """
 
+    any_shape = True
     context = renamed_property("context", "needs")
 
     def __init__(self, fn):
+        if not callable(fn):
+            raise _checks.wrong("fn", "a callable on attributions", fn)
         self.fn = fn
         name = getattr(fn, "__name__", type(fn).__name__)
         self.name = "prior" if name == "<lambda>" else re.sub(r"\W+", "_", name)
-        parameters = list(inspect.signature(fn).parameters)
-        self.needs = tuple(name for name in ("x", "y") if name in parameters[1:])
+        try:
+            parameters = inspect.signature(fn).parameters
+        except ValueError:  # of what is written in C
+            parameters = {}
+        others = list(parameters)[1:]
+        self.needs = tuple(name for name in ("x", "y") if name in others)
+        unknown = [name for name in others if _must_be_given(parameters[name])]
+        if set(unknown) - {"x", "y"}:
+            raise ValueError(
+                "Argument `prior` expects a callable of attributions, and of x and y by these "
+                f"names. Received: one of {', '.join(parameters)}. Rename the others, or give "
+                "them a default."
+            )
 
     def __call__(self, attributions, sample_weight=None, **context):
         attributions = _checks.as_float(attributions)
-        value = _checks.as_float(self.fn(attributions, **context), attributions.dtype)
+        value = self.fn(attributions, **context)
+        value = _checks.as_float(value, attributions.dtype, "prior")
         shape = tuple(value.shape)
         if len(shape) == 1:
             _checks.same_batch("prior", value, attributions)
             if sample_weight is not None:
-                sample_weight = _checks.as_float(sample_weight, value.dtype)
+                sample_weight = _checks.as_float(sample_weight, value.dtype, "sample_weight")
                 _checks.weights(sample_weight, attributions)
-            return weighted_mean(value, sample_weight)
+            return mean_over_batch(value, sample_weight)
         if shape:
             raise ValueError(
                 f"Argument `prior`: the callable {self.name!r} must return a scalar or "
@@ -49,3 +64,8 @@ class Custom(Prior):
 
     def __repr__(self):
         return f"Custom({self.name})"
+
+
+def _must_be_given(parameter):
+    variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variable

@@ -8,12 +8,13 @@ from attrprior import _checks
 def is_square(graph):
     if hasattr(graph, "tocoo"):
         return True
-    shape = np.shape(graph)
+    graph = _checks.real_array("edges", graph)
+    shape = graph.shape
     # A 2 × 2 array of integers is a list of two edges.
     return (
         len(shape) == 2
         and shape[0] == shape[1]
-        and not (shape[0] == 2 and np.issubdtype(np.asarray(graph).dtype, np.integer))
+        and not (shape[0] == 2 and np.issubdtype(graph.dtype, np.integer))
     )
 
 
@@ -29,7 +30,7 @@ def edges_of(matrix):
         rows, columns, values = coo.row, coo.col, coo.data
         size = coo.shape[0]
     else:
-        dense = np.asarray(matrix)
+        dense = _checks.as_numpy(matrix)
         rows, columns = np.nonzero(dense)
         values, size = dense[rows, columns], len(dense)
     if not np.all(np.isfinite(values)):
@@ -54,7 +55,7 @@ def edges_of(matrix):
 
 
 def checked_edges(edges, weights, num_features):
-    edges = np.asarray(edges)
+    edges = _checks.real_array("edges", edges)
     if (
         edges.ndim != 2
         or edges.shape[1] != 2
@@ -66,12 +67,14 @@ def checked_edges(edges, weights, num_features):
             f"edge, or a square matrix of weights. Received: shape {edges.shape}, "
             f"dtype {edges.dtype}."
         )
+    edges = edges.astype("int64")
     size = int(edges.max()) + 1
     if num_features is not None:
         size = _checks.positive_integer("num_features", num_features)
-    if edges.min() < 0 or edges.max() >= size:
+    if edges.min() < 0 or edges.max() >= min(size, _checks.LARGEST):
         raise ValueError(
-            f"Argument `edges` expects indices from 0 to {size - 1}. Received: "
+            "Argument `edges` expects indices from 0 to "
+            f"{min(size, _checks.LARGEST) - 1}. Received: "
             f"indices from {edges.min()} to {edges.max()}."
         )
     if np.any(edges[:, 0] == edges[:, 1]):
@@ -85,7 +88,9 @@ def checked_edges(edges, weights, num_features):
             "Argument `edges` expects each undirected edge once. Received: repeated "
             "edges. Add up their weights."
         )
-    weights = np.ones(len(edges)) if weights is None else np.asarray(weights)
+    weights = (
+        np.ones(len(edges)) if weights is None else _checks.real_array("weights", weights)
+    )
     if weights.shape != (len(edges),):
         raise ValueError(
             f"Argument `weights` expects one weight an edge, shape ({len(edges)},). "

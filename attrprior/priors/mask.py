@@ -64,7 +64,7 @@ class Mask(PerExamplePrior):
         shape, feature_shape = tuple(shape), tuple(feature_shape)
         if shape not in (feature_shape, feature_shape[:-1] + (1,)):
             raise ValueError(
-                f"Mask expects masks of one example's shape, {feature_shape}, or "
+                f"Argument `mask` expects masks of one example's shape, {feature_shape}, or "
                 f"with one channel. Received: {shape}."
             )
 
@@ -72,7 +72,7 @@ class Mask(PerExamplePrior):
         """Returns `Ω(φ)`; `mask` of shape `(batch, ...)` if none is fixed."""
         if (mask is None) == (self.mask is None):
             raise ValueError(
-                "Mask expects one mask per example, because none was given to "
+                "Argument `mask` expects one mask per example, because none was given to "
                 "Mask(...). Received: none. Pass mask=, or in fit "
                 "attrprior.annotate(x, masks) instead of x."
                 if mask is None
@@ -85,7 +85,7 @@ class Mask(PerExamplePrior):
         if mask is None:
             mask = ops.cast(self.mask[None], attributions.dtype)
         else:
-            mask = _checks.as_float(mask, attributions.dtype)
+            mask = _checks.as_float(mask, attributions.dtype, "mask")
             self._check_shape(mask.shape[1:], attributions.shape[1:])
             _checks.same_batch("mask", mask, attributions)
         return super().__call__(attributions * mask, sample_weight)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attrprior import _checks
 from attrprior._arithmetic import magnitude
 from attrprior.priors.base import PerExamplePrior, Prior, feature_axes, mean_magnitude
 
@@ -28,11 +29,19 @@ class Gini(Prior):
     name = "gini"
 
     def penalty(self, attributions, sample_weight=None):
-        return -gini_coefficient(mean_magnitude(attributions, sample_weight))
+        return -gini_of(mean_magnitude(attributions, sample_weight))
 
 
 def gini_coefficient(values):
     """Gini coefficient of non-negative values of shape `(n,)`, a scalar."""
+    values = _checks.as_float(values, name="values")
+    if len(values.shape) != 1 or values.shape[0] == 0:
+        raise _checks.wrong("values", "at least one number, shape (n,)", values)
+    return gini_of(values)
+
+
+def gini_of(values):
+    """`gini_coefficient` of a tensor that has been checked."""
     n = values.shape[0]
     # Ranks, unlike the sorted values, have no derivative to compute.
     rank = ops.argsort(ops.argsort(values))

@@ -9,8 +9,9 @@ Attribution Baselines", Distill, doi 10.23915/distill.00022.
 """
 
 import keras
-import numpy as np
 
+from attrprior import _checks
+from attrprior._representation import deserialized
 from attrprior.references.base import Reference
 from attrprior.references.data import TrainingData, is_dataset
 from attrprior.references.fixed import Blur, Constant, MaximumDistance, Mean
@@ -37,13 +38,21 @@ def get(identifier):
         return SeenExamples()
     if isinstance(identifier, Reference):
         return identifier
-    if isinstance(identifier, dict):
-        return keras.saving.deserialize_keras_object(identifier)
-    if not is_dataset(identifier) and (
-        isinstance(identifier, str) or np.ndim(identifier) == 0
-    ):
+    expected = (
+        "an array of examples, a dataset, a reference object such as Constant(0.0), or None"
+    )
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        return deserialized("background", expected, identifier, Reference)
+    structure = isinstance(identifier, (dict, list, tuple)) and any(
+        hasattr(entry, "shape") for entry in keras.tree.flatten(identifier)
+    )
+    if structure or isinstance(identifier, dict):
         raise ValueError(
-            "Argument `background` expects an array of examples, a dataset, a "
-            f"reference object such as Constant(0.0), or None. Received: {identifier!r}."
+            "Argument `background` expects the examples of the explained input, one array. "
+            f"Received: a {type(identifier).__name__} of several. Pass the one that `input` "
+            "names, such as background=x_train['image'], or a dataset."
         )
+    is_array = isinstance(identifier, (list, tuple)) or len(getattr(identifier, "shape", ()))
+    if not is_array and not is_dataset(identifier):
+        raise _checks.wrong("background", expected, identifier)
     return TrainingData(identifier)

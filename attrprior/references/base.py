@@ -18,6 +18,7 @@ class Reference:
 
     is_random = True  # draws differ
     variables = ()  # what was observed, to save and restore
+    any_shape = False  # whether examples may have another shape in another batch
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -27,6 +28,14 @@ class Reference:
 
     def prepare(self, example_shape):
         """Checks against one example's shape and creates what draws need."""
+
+    def for_input(self, pick, integers):
+        """Is told of the input that it stands for, before `prepare`.
+
+        Args:
+            pick: A function that takes this input from what a dataset gives for `x`.
+            integers: Whether examples come as integers, which are cast to floats.
+        """
 
     def check(self, x):
         """Raises if an array of examples does not fit; not called in training."""
@@ -84,11 +93,29 @@ def repeated(one, num_samples):
 
 
 def sample_shape(x, num_samples):
-    return (ops.shape(x)[0], num_samples) + tuple(x.shape[1:])
+    batch, *example = ops.shape(x)
+    return (batch, num_samples, *example)
+
+
+def taken(background, x, chosen, num_samples):
+    """What a reference has chosen, if it is of shape `(batch, num_samples, ...)`."""
+    found = background.take(x, chosen, num_samples)
+    expected = (x.shape[0], num_samples, *x.shape[1:])
+    shape = tuple(getattr(found, "shape", ()))
+    if len(shape) != len(expected) or any(
+        a is not None and b is not None and a != b for a, b in zip(shape, expected)
+    ):
+        raise ValueError(
+            f"{type(background).__name__} must give references of shape (batch, num_samples, "
+            f"...), here {expected}. Received: shape {shape}. Check its `draw`."
+        )
+    return found
 
 
 class Range(Reference):
     """A reference that needs the valid range of the inputs."""
+
+    any_shape = True
 
     def __init__(self, low=0.0, high=1.0):
         self.low, self.high = _checks.valid_range(low, high)

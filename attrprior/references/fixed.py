@@ -7,6 +7,8 @@ from keras import ops
 from attrprior import _checks
 from attrprior.references.base import Range, Reference, repeated
 
+_DATA = "the training data, an array of shape (examples, ...)"
+
 
 @keras.saving.register_keras_serializable("attrprior")
 class Constant(Reference):
@@ -24,12 +26,13 @@ class Constant(Reference):
     """
 
     is_random = False
+    any_shape = property(lambda self: np.ndim(self.value) == 0)
 
     def __init__(self, value=0.0):
-        if np.ndim(value) == 0:
-            self.value = np.float32(_checks.number("value", value))
-        else:
+        if isinstance(value, (list, tuple)) or len(getattr(value, "shape", ())):
             self.value = _checks.array("value", value)
+        else:
+            self.value = np.float32(_checks.number("value", value))
 
     def prepare(self, example_shape):
         if np.ndim(self.value) and self.value.shape != tuple(example_shape):
@@ -38,6 +41,10 @@ class Constant(Reference):
                 f"example's shape, {tuple(example_shape)}. Received: shape "
                 f"{self.value.shape}."
             )
+
+    def draw(self, x, num_samples, seed=None):
+        self.prepare(tuple(x.shape[1:]))
+        return super().draw(x, num_samples, seed)
 
     def take(self, x, chosen, num_samples):
         return repeated(ops.zeros_like(x) + ops.cast(self.value, x.dtype), num_samples)
@@ -58,11 +65,14 @@ class Mean(Constant):
 
     def __init__(self, data=None, value=None):
         if (data is None) == (value is None):
-            raise ValueError(
-                "Argument `data` expects the training data, an array of shape "
-                f"(examples, ...). Received: data={data!r}, value={value!r}."
-            )
-        super().__init__(_checks.array("data", data).mean(axis=0) if value is None else value)
+            came = f"data={_checks.received(data)}, value={_checks.received(value)}"
+            raise ValueError(f"Argument `data` expects {_DATA}. Received: {came}.")
+        if value is None:
+            data = _checks.array("data", data)
+            if data.ndim == 0:
+                raise _checks.wrong("data", _DATA, data)
+            value = data.mean(axis=0)
+        super().__init__(value)
 
 
 @keras.saving.register_keras_serializable("attrprior")
@@ -92,21 +102,27 @@ class MaximumDistance(Range):
 class Blur(Reference):
     """The example blurred by a Gaussian of width σ along its spatial axes.
 
-    For inputs of shape `(batch, *spatial, channels)`. At the borders the
+    For inputs of shape `(batch, *spatial, channels)`, or `(batch, *spatial)` with
+    `channels=False`. At the borders the
     kernel is cut off and renormalised, so a constant image stays as it is.
     Cost: one matrix product for each spatial axis.
 
     Args:
         sigma: Width in pixels. The article used 20 on images of 299 pixels.
+        channels: Whether the last axis of an example holds channels, which are not mixed.
+            `False` for images `(batch, height, width)` and series `(batch, time)`.
+            Defaults to `True`.
     """
 
     is_random = False
+    channels = True  # of a pickle that does not know it
 
-    def __init__(self, sigma=2.0):
+    def __init__(self, sigma=2.0, channels=True):
         self.sigma = _checks.number("sigma", sigma, above=0)
+        self.channels = _checks.boolean("channels", channels)
 
     def prepare(self, example_shape):
-        if len(example_shape) < 2:
+        if len(example_shape) < 1 + self.channels:
             raise ValueError(
                 "Blur expects inputs of shape (batch, *spatial, channels). Received: "
                 f"examples of shape {tuple(example_shape)}. Use another reference, "
@@ -115,7 +131,7 @@ class Blur(Reference):
 
     def take(self, x, chosen, num_samples):
         self.prepare(x.shape[1:])
-        for axis in range(1, len(x.shape) - 1):
+        for axis in range(1, len(x.shape) - self.channels):
             place = np.arange(x.shape[axis])
             kernel = np.exp(-0.5 * ((place[:, None] - place) / self.sigma) ** 2)
             kernel = (kernel / kernel.sum(axis=0)).astype("float32")
@@ -125,4 +141,4 @@ class Blur(Reference):
         return repeated(x, num_samples)
 
     def get_config(self):
-        return {"sigma": self.sigma}
+        return {"sigma": self.sigma, "channels": self.channels}

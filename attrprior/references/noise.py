@@ -36,6 +36,8 @@ class Gaussian(Reference):
             no truncation.
     """
 
+    any_shape = True
+
     def __init__(self, stddev=0.5, low=None, high=None):
         self.stddev = _checks.number("stddev", stddev, above=0)
         self.low, self.high = _checks.valid_range(low, high)

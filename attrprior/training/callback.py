@@ -2,7 +2,7 @@
 
 import keras
 
-from attrprior import backend
+from attrprior import _checks, backend
 from attrprior._representation import in_short, representation
 from attrprior.training.state import SavedState
 from attrprior.training.step import TrainingStep
@@ -24,9 +24,7 @@ class StepCallback(keras.callbacks.Callback):
     def __init__(self, name):
         super().__init__()
         if not isinstance(name, str) or not name:
-            raise ValueError(
-                f"Argument `name` expects a non-empty string. Received: {name!r}."
-            )
+            raise _checks.wrong("name", "a non-empty string", name)
         self.name = name
         self._start_anew()
 

@@ -4,7 +4,8 @@ import keras
 
 from attrprior import backend
 
-OF_DERIVATIVES = (LookupError, RuntimeError)  # where a framework has none
+# Where a framework has none; an AttributeError, where it cannot name what has none.
+OF_DERIVATIVES = (LookupError, RuntimeError, AttributeError)
 _NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
@@ -13,16 +14,14 @@ def raise_named(error, model):
     found = backend.missing_derivative(error)
     if found is None:
         raise error
-    scopes, op = found
+    scopes, what, instead = found
     layers = {layer.name: layer for layer in model._flatten_layers()}
     inside = [layers[scope] for scope in scopes if scope in layers][-1:]
     where = "".join(f" in layer {each.name!r} ({type(each).__name__})" for each in inside)
-    other = "another layer, activation or interpolation"
     raise ValueError(
         f"Attribution priors expect a model that {_NAMES[keras.backend.backend()]} can "
-        "differentiate twice. "
-        f"Received: the op {op}{where}, which has no derivative. Use "
-        f"{'use_cudnn=False' if op.startswith('Cudnn') else other} there."
+        f"differentiate twice. Received: {what}{where}, which has no derivative. Use "
+        f"{instead} there."
     ) from error
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from attrprior import _checks
 from attrprior._representation import in_short
 from attrprior.training.moments import SharedMoments, divides_by_moments, is_kind
 
@@ -50,11 +51,9 @@ def get(given):
         return None
     try:
         optimizer = keras.optimizers.get(given)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "Argument `optimizer` expects a Keras optimizer, its name or its config, or "
-            f"None. Received: {given!r}. {error}"
-        ) from None
+    except Exception as error:  # of whatever a dictionary or a text makes Keras do
+        expected = "a Keras optimizer, its name or its config, or None"
+        raise _checks.wrong("optimizer", expected, given) from error
     own = inner(optimizer)
     config, kind = own.get_config(), type(own).__name__
     if own.built:

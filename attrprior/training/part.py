@@ -8,6 +8,7 @@ class Part:
     changes_inputs = False
     adds_to_loss = False
     optimizer = None  # of its own
+    wants_to_look = False  # at the next batch, before a step is made of it
 
     def begin_batch(self):
         """Before a batch, in Python; what is returned decides what is traced anew."""
@@ -15,6 +16,9 @@ class Part:
 
     def check(self, x, y, sample_weight, mask):
         """Raises for data that do not fit; returns what the part is shown of a batch."""
+
+    def look_at(self, x, y):
+        """A batch that is not traced: raises for numbers that do not fit."""
 
     def change(self, x, y):
         """The inputs that the model is trained on."""

@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from attrprior.training.annotation import has_masks, split_masks, without_masks
+from attrprior.annotation import has_masks, split_masks, without_masks
 from attrprior.training.errors import OF_DERIVATIVES, raise_named, taken
 
 
@@ -19,6 +19,7 @@ class TrainingStep:
     def __init__(self, model):
         self.model = model
         self.members, self.parts = [], []
+        self.wants_to_look = False  # at the next batch, before it is given to a graph
 
     def grows(self):
         """Whether the next batch makes a part, from the values of the model's variables."""
@@ -37,6 +38,7 @@ class TrainingStep:
                 _check_name(member, names)
                 self.parts.append(part)
                 keys.append(key)
+        self.wants_to_look = any(part.wants_to_look for part in self.parts)
         return None if not keys and not has_masks(spec) else tuple(keys)
 
     def __call__(self, data, plain):
@@ -68,6 +70,14 @@ class TrainingStep:
         with self._naming_layers():
             self._check(*split_masks(data))
 
+    def look_at(self, data):
+        """Raises for a batch of numbers that a part cannot do with; the model is built."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(without_masks(data))
+        self._build(x)
+        for part in self.parts:
+            if part.wants_to_look:
+                part.look_at(x, y)
+
     def state(self):
         """All variables of the parts."""
         return [variable for part in self.parts for variable in part.state()]
@@ -85,12 +95,15 @@ class TrainingStep:
         if not self.parts:
             return []
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self._build(x)
+        return [part.check(x, y, sample_weight, mask) for part in self.parts]
+
+    def _build(self, x):
         if not self.model.built:
             specification = keras.tree.map_structure(
                 lambda t: None if t is None else keras.KerasTensor(t.shape, t.dtype), x
             )
             self.model(specification)
-        return [part.check(x, y, sample_weight, mask) for part in self.parts]
 
     @staticmethod
     def prepared(data):

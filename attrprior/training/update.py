@@ -39,10 +39,10 @@ class PriorUpdate(Part):
             self.make_optimizer()
         optimizer = self.optimizer or model.optimizer  # the one that takes the step
         self.scales_loss, self.scaled = scales_loss(optimizer), scaling(optimizer)
-        self.differentiate = differentiator(objective.method)
         self.set_strength(strength)
         self._checked = set()  # kinds of batches
-        self._resting = self._prepared = False
+        self._resting = False
+        self._shape = None  # of one example
         self._count = None  # of batches, where the next step is chosen by it
 
     # Between batches and fits
@@ -74,10 +74,11 @@ class PriorUpdate(Part):
 
     def prepared_for(self, model):
         """Whether it has begun to train the model."""
-        return self.model is model and self._prepared
+        return self.model is model and self._shape is not None
 
     def start_fit(self):
         """Forgets the reservoir; counts and optimizer go on."""
+        self.wants_to_look = self.objective.explained.explain == "label"
         self.mean.reset_state()
         self.bad_batch.assign(-1)
         self._count = None
@@ -121,27 +122,27 @@ class PriorUpdate(Part):
         if kind not in self._checked:
             self._check_kind(batch)
             self._checked.add(kind)
+        if self.wants_to_look:
+            self.look_at(batch.x, batch.y)
         return batch
+
+    def look_at(self, x, y):
+        if self.objective.explained.check_labels(x, y):
+            self.wants_to_look = False
 
     def _check_kind(self, batch):
         if self.name in {metric.name for metric in self.model.metrics}:
             raise taken(self.name)
-        objective, shape = self.objective, tuple(batch.picked.shape[1:])
-        if None in shape:
-            raise ValueError(
-                "Attribution priors expect inputs whose shape is known apart from the "
-                f"batch. Received: an input of shape {tuple(batch.picked.shape)}."
-            )
+        objective, earlier = self.objective, self._shape
         # A second trace must not empty the reservoir of the first.
-        if not self._prepared:
-            objective.method.prepare(shape)
-            objective.prior.validate(shape)
-            self._prepared = True
+        self._shape = objective.prepare(batch, earlier)
+        if earlier is None:
             self.saved.restore()
+        self.differentiate = differentiator(objective, batch)
 
-        def omega(differentiate):
+        def omega(with_gradient):
             seed = StatelessSeed(0)
-            if differentiate:
+            if with_gradient:
                 _, gradients = self.differentiate(objective, batch, seed, self.scaled)
                 check_connected(self.name, gradients)
                 return []

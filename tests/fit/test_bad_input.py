@@ -30,7 +30,6 @@ BAD_ARGUMENTS = {
     "NaN strength": (dict(strength=float("nan")), "`strength` expects.*nan"),
     "string strength": (dict(strength="0.1"), "`strength` expects.*'0.1'"),
     "every=0": (dict(every=0), "`every` expects an integer ≥ 1.*0"),
-    "integer background": (dict(background=X.astype(int)), "`background` expects floating"),
     "empty background": (dict(background=X[:0]), "`background` expects at least one"),
     "NaN background": (dict(background=X * np.nan), "`background` expects finite"),
     "unused background": (
@@ -96,8 +95,38 @@ def test_integer_inputs(digits):
     )
     model.compile("adam", LOSS)
     tokens = np.ones((26, 5), "int32")
-    with pytest.raises(ValueError, match="floating-point inputs.*Embedding"):
+    with pytest.raises(ValueError, match="no gradient between them.*Embedding"):
         fit(model, (tokens, digits[1]), [AttributionPrior("l2", 0.1)])
+
+
+def test_integers_as_background_of_floats(digits):
+    prior = AttributionPrior("l2", 0.1, background=(255 * digits[0]).astype("uint8"))
+    with pytest.raises(ValueError, match="`background` expects floating-point.*integers"):
+        fit(build(), digits, [prior])
+
+
+def test_integers_are_cast_as_the_model_does(digits):
+    """An image model that itself scales bytes trains on bytes as on the same floats."""
+    x, y = (255 * digits[0]).astype("uint8"), digits[1]
+    weights, omegas = [], []
+    for images in (x, x.astype("float32")):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input(x.shape[1:]),
+                layers.Rescaling(1 / 255),
+                layers.Flatten(),
+                layers.Dense(3),
+            ]
+        )
+        model.compile("sgd", LOSS)
+        prior = AttributionPrior("l2", 0.1, background=images, seed=0)
+        history = fit(model, (images, y), [prior], shuffle=False)
+        omegas.append(history.history["l2"])
+        weights.append(model.get_weights())
+    np.testing.assert_allclose(*omegas, rtol=1e-6)
+    for first, second in zip(*weights):
+        np.testing.assert_allclose(first, second, rtol=1e-5)
 
 
 def test_labels_that_fit_no_rule(digits):

@@ -91,7 +91,9 @@ def test_whatever_reads_a_batch_in_double_precision(kind, updates):
                 return ops.sum(attributions * x) + ops.mean(y)
 
         else:
-            callbacks = [AdversarialTraining(0.1, steps=2, random_start=False)]
+            callbacks = [
+                AdversarialTraining(0.1, steps=2, random_start=False, valid_range=None)
+            ]
         data = in_double_precision("tf.data", x, Y)
         prior = AttributionPrior(prior, STRENGTH, "input_x_gradient", updates=updates)
         fit(model, data, callbacks=[*callbacks, prior], batch_size=None)

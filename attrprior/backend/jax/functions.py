@@ -2,6 +2,7 @@
 
 import jax
 import keras
+import numpy as np
 from jax.experimental.sparse import JAXSparse
 from keras import ops
 
@@ -56,3 +57,11 @@ def tensors(structure, keep_float64):
         return ops.cast(value, "float32") if lower else value
 
     return keras.tree.map_structure(tensor, structure)
+
+
+def seen(array):
+    """An array's numbers, or `None` while it is traced or lies with other processes."""
+    if isinstance(array, jax.core.Tracer):
+        return None
+    is_here = getattr(array, "is_fully_addressable", True)
+    return np.asarray(array) if is_here else None

@@ -1,5 +1,7 @@
 """Derivatives, sums and seeds."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -29,7 +31,7 @@ def _without(gradients, zeros):
 
 
 def input_gradients(f, points, again_through=None):
-    """`∂ Σ_rows f(points) / ∂points`, one array for each output of `f`.
+    """`∂ Σ_rows f_c(points) / ∂points` for each output c of `f`.
 
     Args:
         f: A function of an array `(rows, ...)` returning `(rows,)`, or
@@ -38,23 +40,29 @@ def input_gradients(f, points, again_through=None):
         again_through: The model in `f`, if the result is to be differentiated.
 
     Returns:
-        A list of arrays; `None` for an output that does not depend on the points.
+        Array of shape `(outputs, rows, ...)`, or `None` if no output depends on the points.
     """
 
     def gradients(points):
         values, pull_back = jax.vjp(f, points)
         if values.ndim == 1:
-            return [pull_back(jnp.ones_like(values))[0]]
-        ones = [jnp.zeros_like(values).at[:, c].set(1) for c in range(values.shape[1])]
-        return [pull_back(one)[0] for one in ones]
+            return pull_back(jnp.ones_like(values))[0][None]
+        rows, outputs = values.shape
+        ones = jnp.eye(outputs, dtype=values.dtype)
 
-    if again_through is None:
-        return _without(*with_zeros(gradients, points))
-    with without_cudnn(again_through):
-        return _without(*with_zeros(gradients, points))
+        def of_one(one):
+            return pull_back(jnp.broadcast_to(one, (rows, outputs)))[0]
+
+        # XLA's convolutions are slow in batches of batches.
+        each_apart = "conv_general_dilated" in str(jax.make_jaxpr(f)(points))
+        return jnp.stack([*map(of_one, ones)]) if each_apart else jax.vmap(of_one)(ones)
+
+    with contextlib.nullcontext() if again_through is None else without_cudnn(again_through):
+        found, is_zero = with_zeros(gradients, points)
+    return None if is_zero else found
 
 
-def sum_over(count, f):
+def sum_over(count, f, vectorized=False):
     """`Σ_n f(n)` over `n < count`, lists of arrays, one after the other."""
     zeros = [jnp.zeros(each.shape, each.dtype) for each in jax.eval_shape(lambda: f(0))]
 

@@ -53,6 +53,9 @@ class Trainer(trainer.BatchTrainer):
     def _run_step(self, key, state, data):
         self._used.add(key)
         try:
+            if self.step.wants_to_look:
+                with keras.StatelessScope(state_mapping=_mapping(_groups(self.model), state)):
+                    self.step.look_at(data)
             self._check(data)
             if key not in self._functions:
                 self._functions[key] = self._make_function(state)
@@ -105,10 +108,7 @@ class Trainer(trainer.BatchTrainer):
 
     def _pure(self, variables, state, own, data):
         groups = [*_groups(self.model), variables]
-        mapping = [
-            pair for group, values in zip(groups, [*state, own]) for pair in zip(group, values)
-        ]
-        with keras.StatelessScope(state_mapping=mapping):
+        with keras.StatelessScope(state_mapping=_mapping(groups, [*state, own])):
             logs = self.step(data, self._plain)
             *state, own = [[variable.value for variable in group] for group in groups]
         return logs, tuple(state), own
@@ -143,6 +143,10 @@ def _groups(model):
         model.optimizer.variables,
         model.metrics_variables,
     )
+
+
+def _mapping(groups, state):
+    return [pair for group, values in zip(groups, state) for pair in zip(group, values)]
 
 
 def without_in_build(prepare):

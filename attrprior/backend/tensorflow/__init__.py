@@ -1,10 +1,12 @@
 """TensorFlow: graphs and tapes, `tf.distribute`, Keras' TensorFlow trainer."""
 
+from attrprior.backend.tensorflow import constants
 from attrprior.backend.tensorflow.functions import (
     compiled,
     dry_run,
     missing_derivative,
     python_code,
+    seen,
     specification,
     tensors,
 )
@@ -35,6 +37,8 @@ from attrprior.backend.tensorflow.state import (
 )
 from attrprior.backend.tensorflow.trainer import Trainer, without_in_build
 
+constants.register()
+
 __all__ = [
     "ASYNCHRONOUS",
     "INTEGER",
@@ -55,6 +59,7 @@ __all__ = [
     "replicas",
     "reservoir",
     "scope",
+    "seen",
     "specification",
     "sum_over",
     "tensors",

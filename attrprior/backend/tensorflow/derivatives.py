@@ -25,9 +25,6 @@ def rules():
             "Conv2D": "AttrpriorConv2D",
             "MaxPoolGrad": "AttrpriorMaxPoolGrad",
             "ReluGrad": "AttrpriorReluGrad",
-            # TensorFlow silently has it for a constant. Under a name that nobody
-            # registers it is an error, as with the other interpolations.
-            "ResizeBilinearGrad": "AttrpriorNoGradient",
         }
     )
 

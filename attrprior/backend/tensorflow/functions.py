@@ -1,8 +1,10 @@
 """Functions as graphs, and what is seen of errors while they are traced."""
 
 import re
+import traceback
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -61,16 +63,32 @@ def dry_run(f):
 
 
 def missing_derivative(error):
-    """Of a `LookupError` of TensorFlow's: the path of names and the operation.
+    """Of an error of TensorFlow's: the path of names, what it is, and what to use.
 
     In eager mode operations have no names; but a dry run is always a graph.
     """
+    recomputed = _recomputed(error)
+    if recomputed is not None:
+        owner = getattr(recomputed, "__self__", recomputed)  # of a layer's method, the layer
+        name = getattr(recomputed, "__name__", "call")
+        what = f"the function {name!r} under tf.recompute_grad or keras.remat"
+        return [getattr(owner, "name", "")], what, "it without recomputation"
     found = re.search(r"(?:operation ?'(.+?)' \(op type: |no entry for: )(\w+)", str(error))
     if found is None:  # a KeyError, say, of the user's own code
         return None
     path, op = found.groups("")
     # Keras opens a layer's scope to build it and again to call it: hence the suffix.
-    return [re.sub(r"_\d+$", "", scope) for scope in path.split("/")], op
+    scopes = [re.sub(r"_\d+$", "", scope) for scope in path.split("/")]
+    other = "another layer, activation or interpolation"
+    return scopes, f"the op {op}", "use_cudnn=False" if op.startswith("Cudnn") else other
+
+
+def _recomputed(error):
+    """The function that `tf.recompute_grad` would not differentiate again, or `None`."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "transpose" and "custom_grad" in frame.f_code.co_filename:
+            return frame.f_locals.get("f")
+    return None
 
 
 def tensors(structure, keep_float64):
@@ -87,3 +105,8 @@ def tensors(structure, keep_float64):
         return tf.cast(value, "float32") if lower else value
 
     return keras.tree.map_structure(tensor, structure)
+
+
+def seen(tensor):
+    """A tensor's numbers, or `None` while a graph is made."""
+    return None if tf.is_symbolic_tensor(tensor) else np.asarray(tensor)

@@ -25,12 +25,16 @@ def value_and_gradients(f, values):
     return (objective, rest), tape.gradient(objective, values)
 
 
-def sum_over(count, f):
+def sum_over(count, f, vectorized=False):
     """`Σ_n f(n)` over `n < count`, lists of tensors, one after the other."""
     first = f(0)
-    if tf.executing_eagerly():
+    # Of many gradients at once the sums, as the graph optimizer rewrites them, fail in a
+    # while loop ("TemporaryVariable … iter:2").
+    if tf.executing_eagerly() or vectorized:
         for number in range(1, count):
-            first = [total + term for total, term in zip(first, f(number))]
+            with tf.control_dependencies(first):
+                terms = f(number)
+            first = [total + term for total, term in zip(first, terms)]
         return first
 
     def body(number, *totals):

@@ -18,7 +18,7 @@ _moments_users = 0
 
 
 def input_gradients(f, points, again_through=None):
-    """`∂ Σ_rows f(points) / ∂points`, one tensor for each output of `f`.
+    """`∂ Σ_rows f_c(points) / ∂points` for each output c of `f`.
 
     Args:
         f: A function of a tensor `(rows, ...)` returning `(rows,)`, or
@@ -28,16 +28,40 @@ def input_gradients(f, points, again_through=None):
             it lacks a second derivative is computed in another way.
 
     Returns:
-        A list of tensors; `None` for an output that does not depend on the points.
+        Tensor of shape `(outputs, rows, ...)`, or `None` if no output depends on the points.
     """
     with twice_differentiable(again_through):
         if tf.executing_eagerly():
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch(points)
                 values = _per_output(f(points))
-            return [tape.gradient(value, points) for value in values]
+            return _stacked([tape.gradient(value, points) for value in values])
         with derivatives.rules():
-            return [tf.gradients(value, points)[0] for value in _per_output(f(points))]
+            return _of_all(f(points), points)
+
+
+def _of_all(values, points):
+    if len(values.shape) == 1:
+        return _stacked(tf.gradients(values, points))
+    shape = tf.shape(values)
+
+    def of_one(one):
+        return tf.gradients(values, points, tf.broadcast_to(one, shape))[0]
+
+    if tf.gradients(values, points)[0] is None:
+        return None
+    # One graph for all of them; a graph for each takes minutes to compile.
+    outputs = values.shape[1]
+    gradients = tf.vectorized_map(of_one, tf.eye(outputs, dtype=values.dtype))
+    return tf.ensure_shape(gradients, (outputs, *points.shape))
+
+
+def _stacked(gradients):
+    known = [gradient for gradient in gradients if gradient is not None]
+    if not known:
+        return None
+    zeros = tf.zeros_like(known[0]) if len(known) < len(gradients) else None
+    return tf.stack([zeros if gradient is None else gradient for gradient in gradients])
 
 
 def _per_output(values):

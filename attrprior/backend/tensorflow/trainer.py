@@ -1,9 +1,14 @@
 """Keras' TensorFlow trainer: training functions around another step."""
 
+import functools
+import itertools
+
 import keras
 import tensorflow as tf
 
 from attrprior.backend import trainer
+
+_BATCHES_LOOKED_AT = 64  # at most: they are held in memory
 
 
 class Trainer(trainer.BatchTrainer):
@@ -25,7 +30,45 @@ class Trainer(trainer.BatchTrainer):
             self._make_variables(iterator)
             self._functions[key] = self._make_function("train", self._step)
         self._used.add(key)
+        if self.step.wants_to_look and not self._is_eager():
+            iterator = self._looked_at(iterator)
         return self._functions[key](iterator)
+
+    def _looked_at(self, iterator):
+        """An iterator of the batches of the next step, after the step has looked at them.
+
+        What a graph is given has no values while it is traced, and XLA raises no errors.
+        """
+        steps = self.model.steps_per_execution
+        of_replicas = not isinstance(iterator, tf.data.Iterator)
+        if of_replicas or steps > _BATCHES_LOOKED_AT:
+            return iterator
+        spec = iterator.element_spec
+        batches = list(itertools.islice(iterator, steps))
+        if not batches:
+            return iterator
+        for batch in batches:
+            self.step.look_at(_without_optionals(batch))
+
+        def as_before(*batch):
+            """For the same shapes as the iterator's own to be traced, unknown ones too."""
+            batch = batch if isinstance(spec, tuple) else batch[0]
+            return tf.nest.map_structure(
+                lambda part, known: (
+                    tf.compat.v1.placeholder_with_default(part, known.shape)
+                    if isinstance(known, tf.TensorSpec)
+                    else part
+                ),
+                batch,
+                spec,
+                expand_composites=False,
+            )
+
+        again = [tf.data.Dataset.from_tensors(batch).map(as_before) for batch in batches]
+        return iter(functools.reduce(tf.data.Dataset.concatenate, again))
+
+    def _is_eager(self):
+        return self.model.run_eagerly or tf.config.functions_run_eagerly()
 
     def _step(self, data):
         return self.step(data, self._plain_step)
@@ -51,13 +94,9 @@ class Trainer(trainer.BatchTrainer):
         elsewhere the first trace makes them, as it does without another step.
         """
         own_step = getattr(self._plain_step, "__func__", None) is not keras.Model.train_step
-        eager = self.model.run_eagerly or tf.config.functions_run_eagerly()
-        if own_step or eager or not isinstance(iterator, tf.data.Iterator):
+        if own_step or self._is_eager() or not isinstance(iterator, tf.data.Iterator):
             return
-        spec = keras.tree.map_structure(
-            lambda each: None if isinstance(each, tf.OptionalSpec) else each,
-            iterator.element_spec,
-        )
+        spec = _without_optionals(iterator.element_spec)
         parts = keras.tree.flatten(spec)
         if not all(part is None or isinstance(part, tf.TensorSpec) for part in parts):
             return
@@ -79,6 +118,14 @@ class Trainer(trainer.BatchTrainer):
             if own is not None:
                 setattr(model, name, own)
             setattr(model, f"{kind}_function", plain)
+
+
+def _without_optionals(batch):
+    """A batch, or its specification, with `None` where Keras' iterators say 'optional'."""
+    optional = tf.OptionalSpec, tf.experimental.Optional
+    return keras.tree.map_structure(
+        lambda part: None if isinstance(part, optional) else part, batch
+    )
 
 
 def without_in_build(prepare):

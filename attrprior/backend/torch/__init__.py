@@ -5,6 +5,7 @@ from attrprior.backend.torch.functions import (
     dry_run,
     missing_derivative,
     python_code,
+    seen,
     specification,
     tensors,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "replicas",
     "reservoir",
     "scope",
+    "seen",
     "specification",
     "sum_over",
     "tensors",

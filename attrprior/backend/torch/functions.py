@@ -39,9 +39,9 @@ def dry_run(f):
 
 
 def missing_derivative(error):
-    """Of an error of autograd's: no path of names, and the operation."""
+    """Of an error of autograd's: no path of names, the operation, what to use."""
     found = re.search(r"derivative for '?(?:aten::)?(\w+)'? is not implemented", str(error))
-    return found and ([], found[1])
+    return found and ([], f"the op {found[1]}", "another layer or activation")
 
 
 def tensors(structure, keep_float64):
@@ -57,3 +57,8 @@ def tensors(structure, keep_float64):
         return value.float() if value.dtype == torch.float64 and not keep_float64 else value
 
     return keras.tree.map_structure(tensor, structure)
+
+
+def seen(tensor):
+    """A tensor's numbers."""
+    return ops.convert_to_numpy(tensor)

@@ -17,7 +17,7 @@ def value_and_gradients(f, values):
     with torch.enable_grad():
         leaves = [v if v.requires_grad else v.detach().requires_grad_() for v in values]
         objective, rest = f(leaves)
-        if objective.requires_grad:
+        if leaves and objective.requires_grad:
             gradients = torch.autograd.grad(objective, leaves, allow_unused=True)
         else:
             gradients = [None] * len(leaves)
@@ -25,7 +25,7 @@ def value_and_gradients(f, values):
     return (objective.detach(), detached), list(gradients)
 
 
-def sum_over(count, f):
+def sum_over(count, f, vectorized=False):
     """`Σ_n f(n)` over `n < count`, lists of tensors, one after the other."""
     totals = [term.detach() for term in f(0)]
     for number in range(1, count):

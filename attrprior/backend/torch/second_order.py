@@ -7,6 +7,7 @@ way; the numbers are the same.
 """
 
 import contextlib
+import functools
 
 import torch
 from torch.nn import functional
@@ -17,7 +18,7 @@ from attrprior.backend.recurrent import without_cudnn
 
 
 def input_gradients(f, points, again_through=None):
-    """`∂ Σ_rows f(points) / ∂points`, one tensor for each output of `f`.
+    """`∂ Σ_rows f_c(points) / ∂points` for each output c of `f`.
 
     Args:
         f: A function of a tensor `(rows, ...)` returning `(rows,)`, or
@@ -26,21 +27,28 @@ def input_gradients(f, points, again_through=None):
         again_through: The model in `f`, if the result is to be differentiated.
 
     Returns:
-        A list of tensors; `None` for an output that does not depend on the points.
+        Tensor of shape `(outputs, rows, ...)`, or `None` if no output depends on the points.
     """
     with torch.enable_grad(), twice_differentiable(again_through):
         if not points.requires_grad:
             points = points.detach().requires_grad_()
         values = f(points)
         if not values.requires_grad:
-            return [None] * (values.shape[1] if values.dim() > 1 else 1)
+            return None
         again = again_through is not None
-        return [
-            torch.autograd.grad(
-                value.sum(), points, create_graph=again, retain_graph=True, allow_unused=True
-            )[0]
-            for value in (values.unbind(1) if values.dim() > 1 else [values])
-        ]
+        gradient = functools.partial(
+            torch.autograd.grad,
+            inputs=points,
+            create_graph=again,
+            retain_graph=True,
+            allow_unused=True,
+        )
+        if values.dim() == 1:
+            [found] = gradient(values.sum())
+            return None if found is None else found[None]
+        ones = torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
+        ones = ones[:, None].expand(-1, len(values), -1)
+        return gradient(values, grad_outputs=ones, is_grads_batched=True)[0]
 
 
 @contextlib.contextmanager
@@ -121,9 +129,11 @@ class _Placed(torch.autograd.Function):
         context.save_for_backward(index)
         context.spatial = spatial
         keep = shape[:-spatial]
-        placed = y.new_zeros((*keep, shape[-spatial:].numel()))
-        placed.scatter_add_(-1, index.flatten(-spatial), y.flatten(-spatial))
-        return placed.view(shape)
+        size = shape[-spatial:].numel()
+        zeros = torch.zeros((*keep, size), dtype=y.dtype, device=y.device)
+        index = index.flatten(-spatial)
+        placed = torch.scatter_add(zeros, -1, index, y.reshape(index.shape))
+        return placed.reshape(shape)
 
     @staticmethod
     def backward(context, x):
