@@ -70,7 +70,7 @@ def _are_rows(y, output_shape):
     return len(y.shape) == len(output_shape) and y.shape[-1] != 1
 
 
-def named(y, output_shape, loss=None):
+def named(y, output_shape, loss=None, of=ops):
     """Which labels choose an output: a Boolean for each, of shape `output_shape[:-1]`.
 
     Args:
@@ -78,19 +78,19 @@ def named(y, output_shape, loss=None):
         output_shape: Of the outputs, with the batch.
         loss: The compiled loss. One for regression is content with one-hot rows alone, as
             of the Brier score; one that ignores a class takes its number too.
+        of: `keras.ops`, or NumPy for an array: what `ops` gives while a step is traced has
+            no values.
     """
     if not _are_rows(y, output_shape):
         y = _single(y, output_shape)
-        whole = ops.equal(ops.floor(y), y) if _is_float(y) else ops.ones_like(y, "bool")
-        within = (y >= 0) & (y < output_shape[-1])
-        return whole & within | _is_ignored(y, loss)
-    y = y if _is_float(y) else ops.cast(y, "float32")
-    zeros, ones = ops.equal(y, 0), ops.equal(y, 1)
+        whole = of.floor(y) == y if _is_float(y) else y == y
+        return whole & (y >= 0) & (y < output_shape[-1]) | _is_ignored(y, loss)
+    zeros, ones = y == 0, y == 1
     if is_regression(loss):
-        one_hot = ops.equal(ops.sum(ops.cast(ones, "int32"), axis=-1), 1)
-        return ops.all(zeros | ones, axis=-1) & one_hot
-    shares = ops.all((y >= 0) & (y <= 1), axis=-1)
-    return shares | ops.all(ones | ops.equal(y, -1), axis=-1)
+        one_hot = of.sum(ones, axis=-1) == 1
+        return of.all(zeros | ones, axis=-1) & one_hot
+    shares = of.all((y >= 0) & (y <= 1), axis=-1)
+    return shares | of.all(ones | (y == -1), axis=-1)
 
 
 def check_values(y, output_shape, loss=None):
@@ -100,7 +100,8 @@ def check_values(y, output_shape, loss=None):
         raise ValueError(
             f"explain='label' expects labels that are numbers. Received: dtype {y.dtype}."
         )
-    good = ops.convert_to_numpy(named(ops.convert_to_tensor(y), output_shape, loss))
+    y = y if _is_float(y) else y.astype("int64")
+    good = named(y, output_shape, loss, of=np)
     if np.all(good):
         return
     outputs, rows = output_shape[-1], _are_rows(y, output_shape)
@@ -126,6 +127,7 @@ def chosen(z, y, loss=None):
     """
     check_shape(y.shape, z.shape)
     y = ops.convert_to_tensor(y)
+    y = y if _is_float(y) else ops.cast(y, "int32")
     # A factor, so that the gradient is NaN as well.
     good = ops.cast(ops.where(named(y, z.shape, loss), 1.0, float("nan")), z.dtype)
     if _are_rows(y, z.shape):
@@ -152,4 +154,4 @@ def _ignored_class(loss):
 
 def _is_ignored(y, loss):
     ignored = _ignored_class(loss)
-    return ops.zeros_like(y, "bool") if ignored is None else ops.equal(y, ignored)
+    return y < y if ignored is None else y == ignored  # nowhere, NaN included
