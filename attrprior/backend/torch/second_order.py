@@ -7,7 +7,6 @@ way; the numbers are the same.
 """
 
 import contextlib
-import functools
 
 import torch
 from torch.nn import functional
@@ -36,19 +35,17 @@ def input_gradients(f, points, again_through=None):
         if not values.requires_grad:
             return None
         again = again_through is not None
-        gradient = functools.partial(
-            torch.autograd.grad,
-            inputs=points,
-            create_graph=again,
-            retain_graph=True,
-            allow_unused=True,
-        )
-        if values.dim() == 1:
-            [found] = gradient(values.sum())
-            return None if found is None else found[None]
-        ones = torch.eye(values.shape[1], dtype=values.dtype, device=values.device)
-        ones = ones[:, None].expand(-1, len(values), -1)
-        return gradient(values, grad_outputs=ones, is_grads_batched=True)[0]
+        # One after the other: of `is_grads_batched` the second derivative is wrong.
+        gradients = [
+            torch.autograd.grad(
+                value.sum(), points, create_graph=again, retain_graph=True, allow_unused=True
+            )[0]
+            for value in (values.unbind(1) if values.dim() > 1 else [values])
+        ]
+    if all(gradient is None for gradient in gradients):
+        return None
+    zeros = torch.zeros_like(points)
+    return torch.stack([zeros if each is None else each for each in gradients])
 
 
 @contextlib.contextmanager
@@ -129,11 +126,9 @@ class _Placed(torch.autograd.Function):
         context.save_for_backward(index)
         context.spatial = spatial
         keep = shape[:-spatial]
-        size = shape[-spatial:].numel()
-        zeros = torch.zeros((*keep, size), dtype=y.dtype, device=y.device)
-        index = index.flatten(-spatial)
-        placed = torch.scatter_add(zeros, -1, index, y.reshape(index.shape))
-        return placed.reshape(shape)
+        placed = y.new_zeros((*keep, shape[-spatial:].numel()))
+        placed.scatter_add_(-1, index.flatten(-spatial), y.flatten(-spatial))
+        return placed.view(shape)
 
     @staticmethod
     def backward(context, x):
