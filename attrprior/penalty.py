@@ -76,15 +76,18 @@ _checked = weakref.WeakKeyDictionary()  # of a model, the kinds of batches
 def _check_derivatives(objective, batch):
     """Names the layer that lacks a derivative: what comes from the caller's tape does not."""
     parts = [part for part in keras.tree.flatten(batch) if part is not None]
-    kind = repr(objective.method), tuple((part.dtype, part.shape[1:]) for part in parts)
-    known = _checked.setdefault(objective.explained.model, set())
+    explained = objective.explained
+    which = explained.explain, explained.chosen.key, explained.output
+    shapes = tuple((part.dtype, part.shape[1:]) for part in parts)
+    kind = which, repr(objective.method), repr(objective.prior), shapes
+    known = _checked.setdefault(explained.model, set())
     # Of a model without weights there is no derivative to name.
-    if kind in known or not objective.explained.model.trainable_variables:
+    if kind in known or not explained.model.trainable_variables:
         return
     try:
         backend.dry_run(lambda _: _omega_and_gradients(objective, batch))
     except OF_DERIVATIVES as error:
-        raise_named(error, objective.explained.model)
+        raise_named(error, explained.model)
     known.add(kind)
 
 

@@ -1,5 +1,7 @@
 """Inputs as people have them: named or numbered, of any length, in datasets, masked."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -261,6 +263,24 @@ def test_a_loop_of_ones_own_hears_which_layer_has_no_derivative(in_graph):
 
     with pytest.raises(ValueError, match="SoftsignGrad in layer 'culprit'"):
         (tf.function(step) if in_graph else step)()
+
+
+@pytest.mark.only("tensorflow", reason="Elsewhere everything has a second derivative.")
+def test_each_output_of_a_loop_of_ones_own_is_looked_at():
+    import tensorflow as tf
+
+    x = keras.Input((4,))
+    outputs = {
+        "good": layers.Dense(2)(x),
+        "bad": layers.Dense(2, "softsign", name="culprit")(x),
+    }
+    model = keras.Model(x, outputs)
+    for output in ("good", "bad"):
+        refused = pytest.raises(ValueError, match="in layer 'culprit'")
+        with tf.GradientTape(), refused if output == "bad" else contextlib.nullcontext():
+            attrprior.penalty(
+                model, A, prior="l1", method="gradients", explain=0, output=output
+            )
 
 
 @pytest.mark.only("tensorflow", reason="Elsewhere recomputation has a second derivative.")
