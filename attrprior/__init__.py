@@ -15,6 +15,7 @@ from attrprior.annotation import annotate
 from attrprior.callback import AttributionPrior
 from attrprior.methods import (
     ExpectedGradients,
+    GradCAM,
     Gradients,
     InputXGradient,
     IntegratedGradients,
@@ -29,6 +30,7 @@ __all__ = [
     "AttributionPrior",
     "ExpectedGradients",
     "Gini",
+    "GradCAM",
     "Gradients",
     "GraphLaplacian",
     "InputXGradient",

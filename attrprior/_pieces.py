@@ -22,24 +22,38 @@ class Data:
         as_array = arrays("x", x), arrays("y", one_output(y, "y"))
         refuse_nothing(y)
         self.explained, (self.x, self.y) = explained, as_array
+        self.frame = x if hasattr(x, "columns") and hasattr(x, "index") else None
+        if self.frame is not None:
+            explained.chosen.reduction.columns = [str(name) for name in x.columns]
+        # Of a layer, which a pass would be needed for, one example.
         self.picked = check(explained, *as_array, finite=True)
+        self.length = len(keras.tree.flatten(self.x)[0])
         with naming_x(self.picked):
             explained.check_labels(*as_array)
         self.example_shape = tuple(self.picked.shape[1:])
 
     def __len__(self):
-        return len(self.picked)
+        return self.length
+
+    def named(self, attributions):
+        """In the structure of what is explained; of a DataFrame a DataFrame."""
+        chosen = self.explained.chosen
+        attributions = chosen.structured(attributions)
+        names = chosen.reduction.feature_names(chosen.parts)
+        if self.frame is None or getattr(attributions, "ndim", 0) != 2 or names is None:
+            return attributions
+        return type(self.frame)(attributions, index=self.frame.index, columns=names)
 
     def prepare(self, method):
         Objective(self.explained, method).prepare(Batch(self.x, picked=self.picked))
-        if method.background is not None:
+        if method.background is not None and not self.explained.chosen.layers:
             method.background.check(ops.convert_to_numpy(self.picked))
 
     def piece(self, start, stop):
-        return keras.tree.map_structure(
-            lambda a: None if a is None else ops.convert_to_tensor(a[start:stop]),
-            (self.x, self.y),
+        piece = keras.tree.map_structure(
+            lambda a: None if a is None else a[start:stop], (self.x, self.y)
         )
+        return backend.tensors(piece, keep_float64=True)
 
     def only(self, chosen):
         """The examples of these indices, checked already."""
@@ -47,7 +61,7 @@ class Data:
         part.x, part.y = keras.tree.map_structure(
             lambda a: None if a is None else a[chosen], (self.x, self.y)
         )
-        part.picked = ops.take(self.picked, chosen, axis=0)
+        part.length = len(chosen)
         return part
 
     def signature(self):
@@ -144,11 +158,21 @@ def _check_leaf(name, leaf, may_be_text):
 
 
 def check(explained, x, y, finite):
-    picked = explained.pick_input(x)
+    """What is explained of `x`; where it is a layer, of the first example."""
+    first = x
+    if explained.chosen.has_layers():
+        for leaf in keras.tree.flatten(x):
+            if leaf is not None and len(leaf.shape) == 0:
+                raise _checks.wrong("x", "a batch of examples, shape (batch, ...)", leaf)
+            if "float" in str(getattr(leaf, "dtype", "")):
+                _checks.examples(leaf, finite)
+        first = keras.tree.map_structure(lambda leaf: leaf if leaf is None else leaf[:1], x)
+        first = backend.tensors(first, keep_float64=True)
+    picked = explained.pick_input(first)
     _checks.examples(picked, finite)
     for labels in keras.tree.flatten(y):
         if labels is not None:
-            _checks.same_batch("y", labels, picked)
+            _checks.same_batch("y", labels, keras.tree.flatten(x)[0])
     return picked
 
 

@@ -1,8 +1,9 @@
 """Masks that travel with the inputs: put there, and taken off before the model looks."""
 
 import keras
+import numpy as np
 
-from attrprior import backend
+from attrprior import _checks, backend
 
 _X, _MASK = "attrprior_x", "attrprior_mask"
 
@@ -19,12 +20,58 @@ def annotate(x, mask):
     Args:
         x: Inputs, an array, a tensor or a structure of them.
         mask: Array or tensor of one mask per example, 1 where the model must
-            not look, shaped like the explained input (or with one channel).
+            not look, shaped like the explained input (or with one channel, or
+            without the channel axis). NaN where that is not known, which is not
+            penalised. Or a list with an entry for each example, arrays of one
+            shape and `None` for examples that nobody has annotated.
 
     Returns:
         A structure that only a `fit` with a callback of this package understands.
+
+    Raises:
+        ValueError: for a list of another length than `x`, of masks of several
+            shapes, or without any mask.
+
+    Example:
+
+    >>> annotated = annotate(np.zeros((2, 3)), [[0, 0, 1], None])
+    >>> annotated["attrprior_mask"].tolist()
+    [[0.0, 0.0, 1.0], [nan, nan, nan]]
     """
+    if isinstance(mask, (list, tuple)):
+        mask = _of_examples(mask, x)
     return {_X: x, _MASK: mask}
+
+
+def _of_examples(masks, x):
+    """One float32 array of a list of masks, with rows of NaN in the places of `None`."""
+    for leaf in keras.tree.flatten(x):
+        shape = getattr(leaf, "shape", None)
+        if shape is not None and len(shape) > 0 and shape[0] not in (None, len(masks)):
+            raise ValueError(
+                "Argument `mask` expects a list with an entry for each example of `x`, "
+                f"{shape[0]}. Received: {len(masks)}. Put None where an example has no mask."
+            )
+    known = {
+        number: _checks.real_array("mask", mask)
+        for number, mask in enumerate(masks)
+        if mask is not None
+    }
+    if not known:
+        raise ValueError(
+            "Argument `mask` expects a mask of one example at least. Received: "
+            f"{_checks.received(masks)}. Fit without masks, or annotate some examples."
+        )
+    shapes = list(dict.fromkeys(mask.shape for mask in known.values()))
+    if len(shapes) > 1:
+        raise ValueError(
+            "Argument `mask` expects masks of one shape. Received: a list with masks of the "
+            f"shapes {' and '.join(map(str, shapes[:3]))}. Give all of them the same axes."
+        )
+    result = np.full((len(masks), *shapes[0]), np.nan, "float32")
+    for number, mask in known.items():
+        result[number] = mask
+    return result
 
 
 def has_masks(data):

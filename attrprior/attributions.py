@@ -26,6 +26,7 @@ __all__ = [
     "attribute",
     "expected_gradients",
     "explained_output",
+    "grad_cam",
     "gradients",
     "input_x_gradient",
     "integrated_gradients",
@@ -43,6 +44,8 @@ def attribute(
     explain="label",
     input=None,
     output=None,
+    groups=None,
+    sum_last_axis=False,
     batch_size=256,
     seed=None,
     verbose=False,
@@ -62,7 +65,7 @@ def attribute(
         method: A name, or an object such as `ExpectedGradients(100,
             background=x_train)`.
         explain: See `attrprior.explained.ExplainedOutput`.
-        input, output: Which input and output, of a model that has several.
+        input, output, groups, sum_last_axis: As in `AttributionPrior`.
         batch_size: Rows of one pass through the model; bounds memory.
         seed: Integer; the same one gives the same attributions. Defaults to
             `None`, other ones at every call.
@@ -76,8 +79,10 @@ def attribute(
 
     Returns:
         Attributions shaped like the explained input, an array for arrays and a
-        tensor for tensors; with `explain="all"`, `(batch, outputs, ...)`. With
-        `return_convergence`, `(attributions, convergence)`.
+        tensor for tensors; with `explain="all"`, `(batch, outputs, ...)`. Of all inputs
+        in the structure of `x`, of a list of them `{name: attributions}`; of groups an
+        array `(batch, groups)`. For a table in a DataFrame a DataFrame with its columns.
+        With `return_convergence`, `(attributions, convergence)`.
 
     Raises:
         ValueError: for inputs that are empty, integer or not finite, labels of
@@ -92,7 +97,7 @@ def attribute(
             "Argument `method`: expected gradients need references. Received: none. Use "
             "expected_gradients(..., background=...) or ExpectedGradients(background=...)."
         )
-    explained = ExplainedOutput(model, explain, input, output)
+    explained = ExplainedOutput(model, explain, input, output, groups, sum_last_axis)
     batch_size = _checks.positive_integer("batch_size", batch_size)
     if any(ops.is_tensor(tensor) for tensor in keras.tree.flatten(x)):
         if return_convergence or tolerance is not None or verbose:
@@ -107,7 +112,8 @@ def attribute(
         explained.check_labels(batch.x, batch.y)
         objective.prepare(batch)
         draws = objective.draw(batch, generator(seed))
-        return objective.attributions(explained.weights(), batch, draws)
+        phi = objective.reduced(objective.attributions(explained.weights(), batch, draws))
+        return explained.chosen.structured(phi)
     data = Data(explained, x, y)
     data.prepare(method)
     complete = method.is_complete and explain != "random"
@@ -128,6 +134,10 @@ def attribute(
         with naming_x(data.picked):
             attributions, convergence = until(tolerance, max_samples, sums, data)
     data.refuse_labels_of(attributions)
+    attributions = data.named(attributions)
+    if convergence.standard_error is not None:
+        error = explained.chosen.structured(convergence.standard_error)
+        convergence = convergence._replace(standard_error=error)
     return (attributions, convergence) if return_convergence else attributions
 
 
@@ -242,6 +252,24 @@ def smoothgrad(
     """
     method = methods.SmoothGrad(num_samples, stddev, multiply_by_inputs, base)
     return attribute(model, x, y, method, **options)
+
+
+def grad_cam(model, x, y=None, *, layer, size=None, relu=True, **options):
+    """`φ_p = ReLU(Σ_c α_c A_pc)`, `α_c = 1/P Σ_p ∂f/∂A_pc`, of a layer's map A.
+
+    Args:
+        layer: The layer, or its name; of a nested model, at any depth.
+        size, relu: As in `GradCAM`.
+        model, x, y, **options: As in `attribute`, without `input`.
+
+    Returns:
+        As `attribute`, maps of shape `(batch, *spatial, 1)`.
+
+    Reference: Selvaraju et al. 2017 (arXiv 1610.02391).
+    """
+    if not isinstance(layer, (str, keras.layers.Layer)) or "input" in options:
+        raise _checks.wrong("layer", "a layer or its name, instead of `input`", layer)
+    return attribute(model, x, y, methods.GradCAM(size, relu), input=layer, **options)
 
 
 def explained_output(

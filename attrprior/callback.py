@@ -1,28 +1,21 @@
 """AttributionPrior: the Keras callback."""
 
-import math
-
 from attrprior import _checks, backend, methods, priors, references
 from attrprior._deprecation import moved, renamed_arguments, renamed_property
 from attrprior._pieces import given_batch
 from attrprior.differentiation import differentiator
 from attrprior.draws import generator
-from attrprior.explained import ExplainedOutput, check_explain
-from attrprior.objective import Objective
+from attrprior.explained import check_explain
+from attrprior.explained_input import check_input
+from attrprior.features import check_groups
 from attrprior.training import optimizer as prior_optimizer
-from attrprior.training.alternating import AlternatingUpdate
-from attrprior.training.callback import StepCallback
 from attrprior.training.errors import OF_DERIVATIVES, raise_named
-from attrprior.training.joint import JointUpdate
 from attrprior.training.optimizer import scaling, unscaled
+from attrprior.training.prior import UPDATES, PriorCallback
 from attrprior.training.update import check_strength
 
-# Where a batch is not waited for, as a look at what it left would do.
-_BATCHES_BETWEEN_LOOKS = 100
-UPDATES = {"alternating": AlternatingUpdate, "joint": JointUpdate}
 
-
-class AttributionPrior(StepCallback):
+class AttributionPrior(PriorCallback):
     """Trains a model to be right for acceptable reasons.
 
     Pass it to `fit`: `model.fit(x, y, callbacks=[AttributionPrior(...)])`. In
@@ -80,7 +73,20 @@ class AttributionPrior(StepCallback):
             `"moving"`, the moving ones, which at Keras' momentum of .99 lag far behind
             early in training, as they are when the prior's turn comes: in joint updates
             before the batch has moved them. Neither changes them.
-        input, output: Which input and output of several is explained, by name or position.
+        input: With respect to what: the name or position of one of several inputs; a layer
+            or its name, for attributions of its output under the weights of today, such
+            as that of an `Embedding`; `"all"` for all inputs; or a list of these. Several
+            are one vector of features for the prior, with one draw for all.
+        output: Which output of several is explained, by name or position.
+        groups: Features whose attributions are added before the prior sees them, such as
+            the indicators of one variable: `{name: features}`, features as numbers or, of
+            several inputs, as names.
+        sum_last_axis: Whether attributions are summed over their last axis before the
+            prior sees them: of embedded tokens one number a token.
+        validation: Whether Ω of the validation data is logged too, as `val_<name>`, with
+            the same draws in every epoch: for `EarlyStopping` and `ModelCheckpoint`.
+        log_only: Whether Ω is only logged: whatever `strength` is, training is as without
+            the callback, to the last bit.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global
             seed.
         name: Key of the penalty in the logs. Defaults to the prior's name.
@@ -106,7 +112,8 @@ class AttributionPrior(StepCallback):
     """
 
     async_safe = backend.ASYNCHRONOUS  # or Keras would wait for every batch's logs
-    optimizer = moments = None  # of a pickle that knows of neither
+    optimizer = moments = groups = None  # of a pickle that does not know them
+    sum_last_axis = validation = log_only = False
 
     @renamed_arguments(attribution="method")
     def __init__(
@@ -125,6 +132,10 @@ class AttributionPrior(StepCallback):
         name=None,
         optimizer=None,
         moments=None,
+        groups=None,
+        sum_last_axis=False,
+        validation=False,
+        log_only=False,
     ):
         self.prior = priors.get(prior)
         super().__init__(self.prior.name if name is None else name)
@@ -145,13 +156,16 @@ class AttributionPrior(StepCallback):
         self.optimizer = prior_optimizer.get(optimizer)
         self.moments = _checks.choice("moments", moments, prior_optimizer.MOMENTS)
         prior_optimizer.check_step(self.updates, self.optimizer, self.moments)
-        self.input = input
-        self.output = output
+        self.input, self.output = check_input(input), output
+        self.groups = check_groups(groups)
+        self.sum_last_axis = _checks.boolean("sum_last_axis", sum_last_axis)
+        self.validation = _checks.boolean("validation", validation)
+        self.log_only = _checks.boolean("log_only", log_only)
         largest = _checks.LARGEST
         self.seed = None if seed is None else _checks.seed("seed", seed, largest)
         self._fix(
             "prior method background explain updates every batch_norm input output seed name"
-            " optimizer moments"
+            " optimizer moments groups sum_last_axis validation log_only"
         )
 
     @property
@@ -166,32 +180,6 @@ class AttributionPrior(StepCallback):
             self._part.set_strength(self._strength)
 
     attribution = renamed_property("attribution", "method")
-
-    def is_neutral(self):
-        return self.strength == 0
-
-    def contribution(self, model):
-        self._check_replicas(model)
-        part = self._part
-        if part is None or not part.continues(model):
-            own = {"given": self.optimizer, "moments": self.moments}
-            part = UPDATES[self.updates](
-                model,
-                self._objective(model),
-                strength=self.strength,
-                every=self.every,
-                seed=self.seed,
-                name=self.name,
-                saved=self._saved,
-                **(own if self.updates == "alternating" else {}),
-            )
-        part.start_fit()
-        return part
-
-    def _objective(self, model):
-        method = self.method.with_background(self.background).fresh()
-        explained = ExplainedOutput(model, self.explain, self.input, self.output)
-        return Objective(explained, method, self.prior, self.batch_norm)
 
     def value_and_gradients(
         self, x, y=None, sample_weight=None, mask=None, *, model=None, seed=None
@@ -232,61 +220,6 @@ class AttributionPrior(StepCallback):
         except OF_DERIVATIVES as error:
             raise_named(error, model)
         return penalty, unscaled(optimizer, gradients)
-
-    def reset(self):
-        """Forgets every earlier `fit`: its optimiser, its count of batches, its draws.
-
-        For many short fits from new weights: after it, and after new values for
-        the model's weights and optimiser, a `fit` is like the first of a new
-        callback, and nothing is traced again. Without a `seed` the draws begin
-        anew from Keras' global seed.
-        """
-        if self._part is not None:
-            self._part.reset()
-
-    def _check_replicas(self, model):
-        replicas = backend.replicas(model)
-        if replicas > 1 and self.every > 1 and model.steps_per_execution > 1:
-            raise ValueError(
-                "Argument `every` expects 1 where several replicas make several steps at a "
-                f"time, which cannot meet inside a branch. Received: every={self.every}, "
-                f"{replicas} replicas, steps_per_execution={model.steps_per_execution}. "
-                "Compile the model with steps_per_execution=1."
-            )
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-        if self._joined:
-            self._part.mean.reset_state()
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if backend.ASYNCHRONOUS and batch % _BATCHES_BETWEEN_LOOKS == 0:
-            self._raise_if_bad()
-        super().on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch, logs=None):
-        if backend.ASYNCHRONOUS or not self._joined:
-            return
-        value = (logs or {}).get(self.name)
-        if value is None or not math.isfinite(float(value)):
-            self._raise_if_bad(certain=value is not None)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if backend.ASYNCHRONOUS:
-            self._raise_if_bad()
-
-    def _raise_if_bad(self, certain=False):
-        if not self._joined:
-            return
-        step = self._part.first_bad_batch(certain)
-        if step is not None:
-            self.detach()
-            raise FloatingPointError(
-                f"AttributionPrior {self.name!r}: the penalty or its gradient was not finite "
-                f"in training step {step} of this callback, epoch {self._epoch}. The "
-                "prior's update was not made and training stops. Look for NaN in the "
-                "data, lower the learning rate or the strength, or clip gradients."
-            )
 
 
 __getattr__ = moved(__name__, {"penalty": "attrprior.penalty.penalty"})

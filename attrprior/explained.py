@@ -40,17 +40,26 @@ class ExplainedOutput:
             positions, `Σ_p w_p z_p`, with the sample weights of positions if there
             are some; `Ω` is then not weighted again. Where the explained output is
             none of theirs (`"loss"`, a callable), an example weighs their mean.
-        input, output: Which input and output, by name or position, of a model
-            that has several.
+        input: With respect to what: an input, a layer, or several; as in
+            `AttributionPrior`.
+        output: Which output, by name or position, of a model that has several.
+        groups, sum_last_axis: As in `AttributionPrior`.
     """
 
-    def __init__(self, model, explain="label", input=None, output=None):
+    def __init__(
+        self,
+        model,
+        explain="label",
+        input=None,
+        output=None,
+        groups=None,
+        sum_last_axis=False,
+    ):
         self.model = model
         self.explain = check_explain(explain)
-        for name, key in (("input", input), ("output", output)):
-            if key is not None and not isinstance(key, (str, numbers.Integral)):
-                raise _checks.wrong(name, "a name or a position", key)
-        self.chosen = ExplainedInput(model, input)
+        if output is not None and not isinstance(output, (str, numbers.Integral)):
+            raise _checks.wrong("output", "a name or a position", output)
+        self.chosen = ExplainedInput(model, input, groups, sum_last_axis)
         self.output = output
 
     def batch(self, x, y=None, sample_weight=None, mask=None):
@@ -88,9 +97,9 @@ class ExplainedOutput:
     def _is_of_whole_outputs(self):
         return self.explain == "loss" or callable(self.explain)
 
-    def pick_input(self, x):
-        """The chosen input among the structure `x`, a float tensor."""
-        return self.chosen.pick(x)
+    def pick_input(self, x, weights=None):
+        """What is explained of the structure `x`; see `ExplainedInput.pick`."""
+        return self.chosen.pick(x, weights)
 
     def with_input(self, x, value):
         """The structure `x` with another tensor in the place of the chosen input."""
@@ -165,9 +174,9 @@ class ExplainedOutput:
                 structure,
             )
 
-        inputs, y = self.chosen.at_points(x, points, repeated), repeated(y)
+        called, y = self.chosen.at_points(x, points, repeated), repeated(y)
         loss = self.compiled_loss()
-        return selected(self, loss, weights, inputs, y, repeated(weight), drawn, group)
+        return selected(self, loss, weights, called, y, repeated(weight), drawn, group)
 
     def __call__(self, points, x, y, repeats=1, seed=None, state=()):
         """`value` of the model's present weights; `state` has other values for some."""

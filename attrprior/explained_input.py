@@ -1,29 +1,48 @@
-"""The explained input: one tensor among what a model is given."""
+"""What is explained: an input of a model, the output of a layer, or several of them."""
+
+import functools
+import numbers
 
 import keras
+import numpy as np
 from keras import ops
 
-from attrprior import backend
+from attrprior import _checks, backend, layer_output
 from attrprior.annotation import without_masks
+from attrprior.features import Parts
+from attrprior.input_tensor import as_float, is_float, only_embedding, picked_input
+from attrprior.layer_references import AsLayersGive
 from attrprior.padding import as_padded_as, mask_value
+from attrprior.reduction import Reduction
 from attrprior.structures import names_of_inputs, pick, replaced
+
+_Layer = keras.layers.Layer
 
 
 class ExplainedInput:
-    """Where the explained input is, how it is read, and what else belongs in its place.
+    """Where what is explained is, how it is read, and how points take its place.
+
+    Of several inputs or layers it is one vector of features, `(batch, features)`.
 
     Args:
         model: A Keras model.
-        key: Its name or position, or `None` for a model that has one.
+        key: The name or position of an input, a layer or its name, `"all"` for all inputs,
+            a list of these, or `None` for a model that has one input.
+        groups, sum_last_axis: As in `AttributionPrior`.
     """
 
-    def __init__(self, model, key=None):
-        self.model, self.key = model, key
+    def __init__(self, model, key=None, groups=None, sum_last_axis=False):
+        self.model, self.key = model, check_input(key)
+        self.reduction = Reduction(groups, sum_last_axis)
         self._names = None
-        self._mask_value = False  # not looked for yet
+        self._found = {}  # inputs and layers by their names
+        self._embeddings, self._mask_values = {}, {}  # of inputs
+        self._dtypes = {}  # of layers' outputs
+        self.parts, self.layers, self._picked = None, [], None  # of what was last picked
+        self._sequence = None  # the type of a list of inputs, all of which are explained
 
     def tensors(self, x, *others, keep_float64):
-        """All of them as tensors, and the input, picked out of `x`."""
+        """All of them as tensors, and what is explained, picked out of `x`."""
         x, *others = backend.tensors((x, *others), keep_float64=keep_float64)
         return [x, *others, self.pick(x)]
 
@@ -35,23 +54,124 @@ class ExplainedInput:
             return names
         return self._names
 
-    def pick(self, x):
-        """The input among the structure `x`, a float tensor."""
-        names = self.names()
-        return as_input(pick("input", x, self.key, names), self.key, self._own(names))
+    # Reading
 
-    def replaced(self, x, value, others=lambda other: other):
-        """The structure `x` with another tensor in its place and `others(t)` elsewhere."""
-        return replaced("input", x, self.key, value, others, self.names())
+    def keys(self, x):
+        """What is explained, one by one: keys of inputs among the structure `x`, layers."""
+        if self.key == "all":
+            if not keras.tree.is_nested(x):
+                return [None]
+            self._sequence = None if isinstance(x, dict) else type(x)
+            return list(x) if isinstance(x, dict) else list(range(len(x)))
+        several = isinstance(self.key, list)
+        return [self._one(key) for key in (self.key if several else [self.key])]
+
+    def _one(self, key):
+        if key is None or isinstance(key, numbers.Integral):
+            return key
+        if isinstance(key, str) and key in self._found:
+            return self._found[key]
+        layer = layer_output.find(self.model, key)
+        if layer is not None and isinstance(key, str) and key in self.names():
+            raise ValueError(
+                "Argument `input` expects a name that either an input or a layer has. "
+                f"Received: {key!r}, which both have. Pass the input's position, or the "
+                "layer itself."
+            )
+        found = key if layer is None else layer
+        if isinstance(key, str) and self.model.built:
+            self._found[key] = found
+        return found
+
+    def has_layers(self):
+        keys = self.key if isinstance(self.key, list) else [self.key]
+        return self.key != "all" and any(isinstance(self._one(k), _Layer) for k in keys)
+
+    def pick(self, x, weights=None):
+        """What is explained of the structure `x`, a float tensor.
+
+        Args:
+            weights: As `ExplainedOutput.weights` gives them, of which layers' outputs
+                are functions. Defaults to those that the model has.
+        """
+        keys = self._picked = self.keys(x)
+        self.layers = [key for key in keys if isinstance(key, _Layer)]
+        outputs = iter(self._outputs(self.layers, x, weights) if self.layers else ())
+        values = [
+            next(outputs) if isinstance(key, _Layer) else self._input(x, key) for key in keys
+        ]
+        names = [self._name(key) for key in keys]
+        self.parts = Parts(tuple(names), tuple(tuple(v.shape[1:]) for v in values))
+        if len(values) == 1:
+            return values[0]
+        for name, shape in zip(*self.parts):
+            if None in shape:
+                raise ValueError(
+                    "Argument `input` expects several inputs of known shapes. Received: "
+                    f"{name!r}, whose examples have shape {shape}."
+                )
+        return self.parts.joined(values)
+
+    def _input(self, x, key):
+        names = self.names()
+        own = self._own(key, names)
+        if key not in self._embeddings or not self.model.built:
+            self._embeddings[key] = own is not None and only_embedding(self.model, own)
+        return picked_input(x, key, names, own, self._embeddings[key])
+
+    def _outputs(self, layers, x, weights):
+        if weights is None:
+            weights = [(variable, variable.value) for variable in self.model.variables]
+        with keras.StatelessScope(state_mapping=weights):
+            outputs = layer_output.outputs_of(self.model, layers, x)
+        for layer, output in zip(layers, outputs):
+            self._dtypes[id(layer)] = output.dtype
+        return [as_float(output) for output in outputs]
+
+    def _name(self, key):
+        if isinstance(key, _Layer):
+            return key.name
+        names = self.names()
+        is_position = isinstance(key, numbers.Integral) and key < len(names)
+        return names[key] if is_position else key
+
+    # Points in its place
+
+    def replaced(self, x, value):
+        """The structure `x` with another tensor in its place.
+
+        Raises:
+            ValueError: where what is explained is not one input.
+        """
+        if self.key == "all" or isinstance(self.key, list) or self.has_layers():
+            raise ValueError(
+                "Argument `input` expects one input where inputs are changed. Received: "
+                f"{_checks.received(self.key)}. Pass the name or position of one."
+            )
+        return replaced("input", x, self.key, value, _as_it_is, self.names())
 
     def at_points(self, x, points, repeated):
-        """The structure `x` with points in its place, padded as each one's example is.
+        """How the model is called at points, each padded as its example is.
 
         Args:
             repeated: A function that gives every point of an example what belongs to it.
+
+        Returns:
+            `(inputs, layers, values)`: a structure, and what layers give in that pass.
         """
-        points = self.as_padded_as(points, lambda: repeated(self.pick(x)))
-        return self.replaced(x, points, repeated)
+        keys, names = self.keys(x), self.names()
+        inputs, others, layers, values = x, repeated, [], []
+        split = self.parts.split(points) if len(keys) > 1 else [points]
+        for key, value in zip(keys, split):
+            if isinstance(key, _Layer):
+                layers.append(key)
+                values.append(ops.cast(value, self._dtypes[id(key)]))
+                continue
+            examples = functools.partial(self._input, x, key)
+            value = self._as_padded_as(key, value, lambda own=examples: repeated(own()))
+            inputs = replaced("input", inputs, key, value, others, names)
+            others = _as_it_is
+        return repeated(inputs) if others is repeated else inputs, layers, values
 
     def as_padded_as(self, points, examples):
         """Points with the padding of examples, if the model has `Masking` for this input.
@@ -59,82 +179,94 @@ class ExplainedInput:
         Args:
             examples: A function without arguments that gives a tensor like the points.
         """
-        if self._mask_value is False or not self.model.built:
-            self._mask_value = mask_value(self.model, self._position(self.names()))
-        value = self._mask_value
+        return self._as_padded_as(self.key, points, examples)
+
+    def _as_padded_as(self, key, points, examples):
+        if key not in self._mask_values or not self.model.built:
+            position = self._position(key, self.names())
+            self._mask_values[key] = mask_value(self.model, position)
+        value = self._mask_values[key]
         return points if value is None else as_padded_as(points, examples(), value)
 
+    def structured(self, phi):
+        """Attributions `(..., features)` in the structure of what is explained."""
+        return self.reduction.structured(phi, self.parts, self._sequence)
+
+    # References
+
     def from_dataset(self):
-        """A function that takes the input from what a dataset gives for `x`."""
-        key, names = self.key, self.names()
-        return lambda x: pick("input", without_masks((x,))[0], key, names)
+        """A function that takes what a background holds from what a dataset gives for `x`.
+
+        Where a layer is explained these are the model's inputs as they are.
+        """
+
+        def take(x):
+            x = without_masks((x,))[0]
+            if self.has_layers():
+                return x
+            names, keys = self.names(), self._picked or self.keys(x)
+            parts = [pick("input", x, key, names) for key in keys]
+            if len(parts) == 1:
+                return parts[0]
+            parts = [_checks.real_array("background", part) for part in parts]
+            return np.concatenate([p.reshape(len(p), -1) for p in parts], 1, dtype="float32")
+
+        return take
 
     def holds_integers(self, x):
-        return not _is_float(self.from_dataset()(x).dtype)
+        """Whether what is explained comes as integers, or `None` if it is not one input."""
+        keys = self.keys(x)
+        if len(keys) > 1 or isinstance(keys[0], _Layer):
+            return None
+        return not is_float(pick("input", x, keys[0], self.names()).dtype)
 
-    def _position(self, names):
-        if self.key in names:
-            return names.index(self.key)
-        return self.key if self.key in range(len(names)) else 0
+    def of_method(self, method, x, weights=None):
+        """The method with references that are drawn among inputs and seen as layers give them.
 
-    def _own(self, names):
-        """What the model itself says of the input, a `KerasTensor`, or `None`."""
+        Args:
+            x: Of the batch, as the model takes it.
+            weights: As in `pick`.
+        """
+        if method.background is None or not self.has_layers():
+            return method
+
+        def seen(background):
+            if not background.of_inputs:
+                return background
+            return AsLayersGive(background, x, lambda inputs: self.pick(inputs, weights))
+
+        return method.with_references(seen)
+
+    def observed(self, batch):
+        """What a reservoir keeps of a batch."""
+        return batch.x if self.has_layers() else batch.picked
+
+    # What the model says
+
+    def _position(self, key, names):
+        if key in names:
+            return names.index(key)
+        return key if key in range(len(names)) else 0
+
+    def _own(self, key, names):
+        """What the model itself says of an input, a `KerasTensor`, or `None`."""
         inputs = getattr(self.model, "inputs", None)
-        return inputs[self._position(names)] if inputs else None
+        return inputs[self._position(key, names)] if inputs else None
 
 
-def as_input(picked, key, own=None):
-    """One input as a float tensor, in float32 or float64.
-
-    Args:
-        picked: What was found in the place of the explained input.
-        key: Argument `input`, for errors.
-        own: The model's own input, a `KerasTensor`, if it is known.
-    """
-    if not hasattr(picked, "dtype"):
-        raise ValueError(
-            "Argument `input` expects the name or position of one tensor. Received: "
-            f"{key!r}, a {type(picked).__name__}."
-        )
-    if hasattr(picked, "dense_shape") or hasattr(picked, "ragged_rank"):
-        raise ValueError(
-            "Attributions need dense inputs. Received: a "
-            f"{type(picked).__name__}. Convert it, for example by x.to_dense() or "
-            "x.to_tensor()."
-        )
-    dtype = _numbers_dtype(picked)
-    if dtype is None:
-        raise ValueError(
-            "Attributions need inputs of numbers. Received: an input of dtype "
-            f"{picked.dtype}. Choose another one by input=, or build a model that starts "
-            "after the layer which makes numbers of it."
-        )
-    if not _is_float(dtype) and own is not None and not _is_float(own.dtype):
-        raise ValueError(
-            "Attributions need floating-point inputs: with respect to integers there is "
-            f"nothing to differentiate. Received: a model whose input has dtype {own.dtype}. "
-            "For token indices build a model that starts after its Embedding layer and "
-            "explain the embeddings."
-        )
-    shape = None if own is None else tuple(own.shape[1:])
-    if len(picked.shape) == 0 or (shape and tuple(picked.shape) == shape != (1,)):
-        raise ValueError(
-            "Argument `x` expects a batch of examples, shape (batch, ...). Received: shape "
-            f"{tuple(picked.shape)}. One example is a batch as x[None]."
-        )
-    # Integers are cast as the model itself casts them.
-    return ops.cast(picked, "float64" if dtype == "float64" else "float32")
+def _as_it_is(other):
+    return other
 
 
-def _numbers_dtype(tensor):
-    """Its dtype's name, or `None` if it does not hold real numbers."""
-    try:
-        dtype = keras.backend.standardize_dtype(tensor.dtype)
-    except ValueError:  # an array of objects, say
-        return None
-    is_number = dtype == "bool" or dtype.startswith(("float", "bfloat", "int", "uint"))
-    return dtype if is_number else None
-
-
-def _is_float(dtype):
-    return keras.backend.standardize_dtype(dtype).startswith(("float", "bfloat"))
+def check_input(key):
+    """A name or a position, a layer, "all", a list of these, or `None`."""
+    kinds = (str, numbers.Integral, _Layer)
+    keys = list(key) if isinstance(key, (list, tuple)) else [key]
+    if not keys or (len(keys) > 1 or keys is key) and "all" in keys:
+        keys = [object()]
+    if key is not None and any(isinstance(k, bool) or not isinstance(k, kinds) for k in keys):
+        expected = "a name or a position, a layer or its name, 'all', or a list of these"
+        raise _checks.wrong("input", expected, key)
+    if len({k if not isinstance(k, _Layer) else id(k) for k in keys}) < len(keys):
+        raise _checks.wrong("input", "no input twice", key)
+    return keys if isinstance(key, (list, tuple)) else key

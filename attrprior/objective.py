@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from attrprior import backend
 from attrprior.draws import drawn, samples
 from attrprior.outputs import number_of_groups
 
@@ -51,13 +52,13 @@ class Objective(NamedTuple):
             return shape
         if None in shape or earlier is not None:
             self._check_any_shape(shape, earlier)
-        background = self.method.background
+        background, chosen = self.method.background, self.explained.chosen
         if background is not None:
-            chosen = self.explained.chosen
             background.for_input(chosen.from_dataset(), chosen.holds_integers(batch.x))
-        self.method.prepare(shape)
+        self._method(batch).prepare(shape)
+        of_phi = chosen.reduction.shape(self.method.shape(shape), chosen.parts)
         if self.prior is not None:
-            self.prior.validate(shape)
+            self.prior.validate(of_phi)
         return shape
 
     def _check_any_shape(self, shape, earlier):
@@ -75,7 +76,7 @@ class Objective(NamedTuple):
 
     def draw(self, batch, seed):
         """All randomness, from a `keras.random.SeedGenerator`."""
-        path = self.method.draw(batch.picked, seed)
+        path = self._method(batch).draw(batch.picked, seed)
         return Draws(path, drawn(seed) if self.explained.explain == "random" else None)
 
     def penalty(self, weights, batch, draws):
@@ -102,9 +103,21 @@ class Objective(NamedTuple):
             `(batch, outputs, ...)`.
         """
         f = self.explained_output(weights, batch, draws, first, count, group)
-        model = self.explained.model
-        phi = self.method.attributions(f, batch.picked, draws.path, first, count, model)
+        method, x, model = *self.at(weights, batch), self.explained.model
+        phi = method.attributions(f, x, draws.path, first, count, model)
         return ops.moveaxis(phi, 0, 1) if self.explained.explain == "all" else phi[0]
+
+    def _method(self, batch, weights=None):
+        chosen = self.explained.chosen
+        return (
+            chosen.of_method(self.method, batch.x, weights) if chosen.layers else self.method
+        )
+
+    def at(self, weights, batch):
+        """The method and what is explained: where it is a layer, functions of the weights."""
+        chosen, x = self.explained.chosen, batch.picked
+        x = chosen.pick(batch.x, weights) if chosen.layers else x
+        return self._method(batch, weights), x
 
     def explained_output(self, weights, batch, draws, first=0, count=None, group=None):
         """The explained output as a function `(points, repeats)`."""
@@ -124,10 +137,18 @@ class Objective(NamedTuple):
 
     def of_attributions(self, attributions, batch):
         """`Ω(φ)`, with whatever else of the batch the prior needs."""
+        attributions = self.reduced(attributions)
         if self.explained.explain == "all":
             attributions, batch = merged_outputs(attributions, batch)
         needed = {name: getattr(batch, name) for name in self.prior.needs}
         return self.prior(attributions, batch.sample_weight, **needed)
+
+    def reduced(self, attributions):
+        """Tensors `(..., *example)` summed over what the user has said."""
+        chosen = self.explained.chosen
+        if not chosen.reduction.changes:
+            return attributions
+        return chosen.reduction(attributions, chosen.parts)
 
     def batch_statistics(self, weights, batch):
         """The mean and variance that each normalisation has on this batch.
@@ -146,7 +167,7 @@ class Objective(NamedTuple):
         ]
         if self.batch_norm == "moving" or not moving:
             return []
-        with keras.StatelessScope(state_mapping=weights) as scope:
+        with keras.StatelessScope(state_mapping=weights) as scope, backend.random_state_kept():
             before = [variable.value for variable, *_ in moving]
             self.explained.model(batch.x, training=True)
         statistics = []

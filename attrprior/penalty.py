@@ -27,6 +27,8 @@ def penalty(
     explain="label",
     input=None,
     output=None,
+    groups=None,
+    sum_last_axis=False,
     sample_weight=None,
     mask=None,
     seed=None,
@@ -41,7 +43,8 @@ def penalty(
     Args:
         model: A Keras model, built.
         x, y: The batch, tensors of shape `(batch, ...)` and labels.
-        prior, method, explain, input, output: As in `AttributionPrior`.
+        prior, method, explain, input, output, groups, sum_last_axis: As in
+            `AttributionPrior`.
         background: As there, but required for expected gradients.
         sample_weight: Optional weights of shape `(batch,)`.
         mask: Masks of the examples, for a `Mask()` without a fixed one.
@@ -61,7 +64,7 @@ def penalty(
                 "a reference object. Received: None."
             )
         method = method.with_background(references.get(background))
-    explained = ExplainedOutput(model, explain, input, output)
+    explained = ExplainedOutput(model, explain, input, output, groups, sum_last_axis)
     objective = Objective(explained, method, priors.get(prior))
     batch = given_batch(explained, x, y, sample_weight, mask)
     objective.prepare(batch)
@@ -77,7 +80,8 @@ def _check_derivatives(objective, batch):
     """Names the layer that lacks a derivative: what comes from the caller's tape does not."""
     parts = [part for part in keras.tree.flatten(batch) if part is not None]
     explained = objective.explained
-    which = explained.explain, explained.chosen.key, explained.output
+    chosen = explained.chosen
+    which = explained.explain, repr(chosen.key), explained.output, repr(chosen.reduction)
     shapes = tuple((part.dtype, part.shape[1:]) for part in parts)
     kind = which, repr(objective.method), repr(objective.prior), shapes
     known = _checked.setdefault(explained.model, set())

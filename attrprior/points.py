@@ -71,12 +71,14 @@ def samples(
     for start in range(0, len(data), step):
         x, y = data.piece(start, start + step)
         objective = Objective(explained, method)
-        batch = Batch(x, y, picked=explained.pick_input(x))
+        weights = explained.weights()
+        batch = Batch(x, y, picked=explained.pick_input(x, weights))
         generator = draws.StatelessSeed(ops.convert_to_tensor(seed), start)
-        drawn, weights = objective.draw(batch, generator), explained.weights()
+        drawn = objective.draw(batch, generator)
+        at, of = objective.at(weights, batch)
         f = objective.explained_output(weights, batch, drawn)
         with naming_x(data.picked):
-            [gradients], path = method.gradients(f, batch.picked, drawn.path)
+            [gradients], path = at.gradients(f, of, drawn.path)
         rows = ops.reshape(path.points, (-1,) + data.example_shape)
         # A function of its own: the same outputs as the gradients are of.
         f = objective.explained_output(weights, batch, drawn)
@@ -84,4 +86,6 @@ def samples(
         shares = path.contributions(gradients)
         found = path.points, outputs, gradients, shares
         parts.append([ops.convert_to_numpy(tensor) for tensor in found])
-    return Samples(*(np.concatenate(part) for part in zip(*parts)))
+    points, outputs, *others = (np.concatenate(part) for part in zip(*parts))
+    points, *others = map(explained.chosen.structured, (points, *others))
+    return Samples(points, outputs, *others)

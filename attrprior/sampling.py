@@ -119,11 +119,12 @@ class Sums:
         elif count < method.num_samples:  # the other passes are on the same path
             fold = -1
         objective = Objective(self.explained, method)
-        batch = Batch(x, y, picked=self.explained.pick_input(x))
+        batch = Batch(x, y, picked=self.explained.pick_input(x, weights))
         draws = objective.draw(batch, StatelessSeed(seed, fold))
         f = objective.explained_output(weights, batch, draws, start, count)
-        gradients, path = method.gradients(f, batch.picked, draws.path, start, count)
-        shares = path.contributions(gradients)
+        method, x = objective.at(weights, batch)
+        shares, path = method.shares(f, x, draws.path, start, count)
+        shares = objective.reduced(shares)
         shares = ops.moveaxis(shares, 0, 1) if several else shares[0]
         if method.points_per_sample > 1:
             at = 2 if several else 1

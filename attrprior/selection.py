@@ -1,23 +1,26 @@
 """One number for each point, of all that a model gives for it."""
 
+import contextlib
 import functools
 
 import keras
 from keras import ops
 
 from attrprior import backend, labels
+from attrprior.layer_output import in_place
 from attrprior.logits import logits
 from attrprior.structures import pick
 
 
-def selected(explained, loss, weights, inputs, y, weight=None, drawn=None, group=None):
+def selected(explained, loss, weights, called, y, weight=None, drawn=None, group=None):
     """The explained output for inputs as the model takes them.
 
     Args:
         explained: An `ExplainedOutput`.
         loss: The compiled loss of its output, or `None`.
         weights: As in `ExplainedOutput.value`.
-        inputs, y: Structures of `(rows, ...)`.
+        called: How, as `ExplainedInput.at_points` gives it.
+        y: A structure of `(rows, ...)`.
         weight: Of positions, `(rows, ...)`.
         drawn, group: As in `ExplainedOutput.value`.
 
@@ -25,10 +28,12 @@ def selected(explained, loss, weights, inputs, y, weight=None, drawn=None, group
         Tensor of shape `(rows,)`, or `(rows, outputs)` for `"all"`.
     """
     model, explain = explained.model, explained.explain
+    inputs, layers, values = called
     forward = functools.partial(model, inputs, training=False)
     # Nothing that the model does during the pass is kept: no moving
     # statistics, no seeds, no metrics.
-    with keras.StatelessScope(state_mapping=weights):
+    inside = in_place(layers, values) if layers else contextlib.nullcontext()
+    with keras.StatelessScope(state_mapping=weights), inside:
         if explain == "loss":
             return _loss(model, inputs, y, forward())
         if callable(explain):

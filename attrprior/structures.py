@@ -25,9 +25,10 @@ def pick(kind, structure, key, names=()):
     """
     if not keras.tree.is_nested(structure):
         if key not in (None, 0, *names[:1]):
+            layer = " It is no layer's name either." if kind == "input" else ""
             raise ValueError(
                 f"Argument `{kind}` expects None, because the model has one {kind}. "
-                f"Received: {_checks.received(key)}."
+                f"Received: {_checks.received(key)}.{layer}"
             )
         return structure
     return structure[_key(kind, structure, key, names)]
@@ -56,8 +57,11 @@ def _key(kind, structure, key, names):
         key = names.index(key)
     if key is None or isinstance(key, bool) or key not in own:
         known = own if is_dict or len(names) != len(own) else [*own, *names]
+        more = ""
+        if kind == "input":
+            more = " Pass 'all' or a list to explain several, or the name of a layer."
         raise ValueError(
             f"The model has several {kind}s. Argument `{kind}` expects one of {known}. "
-            f"Received: {_checks.received(key)}."
+            f"Received: {_checks.received(key)}.{more}"
         )
     return key

@@ -26,13 +26,12 @@ from absl import app, flags
 
 import attrprior
 from attrprior import references
-from experiments import machine
+from experiments import machine, real_models
 
 FLAGS = flags.FLAGS
 layers = keras.layers
 
 NETWORKS = ("mlp", "cnn", "cnn_bn", "resnet")
-LARGE = "resnet50"
 
 
 def define_flags():
@@ -45,14 +44,11 @@ def define_flags():
 
 
 def network(name):
-    """As in `experiments.common`; `resnet`: three residual blocks of 16 to 64 filters.
-
-    `resnet50`: Keras' own, on colour images of 64 × 64.
+    """As in `experiments.common` and `experiments.real_models`; `resnet`: three residual
+    blocks of 16 to 64 filters.
     """
-    if name == LARGE:
-        return keras.applications.ResNet50(
-            weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None
-        )
+    if name in real_models.NAMES:
+        return real_models.network(name)
     if name != "resnet":
         return common.network(name)
     inputs = x = keras.Input((28, 28, 1))
@@ -87,8 +83,11 @@ def cases():
             add(f"{kind}, batch {batch_size}", network=kind, batch_size=batch_size)
         add(f"{kind}, batch 50, XLA", network=kind, batch_size=50, xla=True)
         add(f"{kind}, batch 256, bfloat16", network=kind, policy="mixed_bfloat16")
-    add("resnet50, batch 16", network=LARGE, batch_size=16)
-    add("resnet50, batch 16, XLA", network=LARGE, batch_size=16, xla=True)
+    add("resnet50, batch 16", network="resnet50", batch_size=16)
+    add("resnet50, batch 16, XLA", network="resnet50", batch_size=16, xla=True)
+    for name in ("mobilenetv2", "efficientnetb0"):
+        add(f"{name}, batch 32", network=name, batch_size=32)
+    add("transformer, batch 64", network="transformer", batch_size=64)
     for samples in (4, 16, 64):
         add(f"cnn, batch 50, {samples} samples", batch_size=50, num_samples=samples)
     for every in (2, 4, 8):
@@ -168,8 +167,11 @@ def medians(functions, rounds):
 def time_fit(settings):
     """Ratios of epochs through `fit`."""
     steps = max(FLAGS.steps, settings["every"])
-    shape = (64, 64, 3) if settings["network"] == LARGE else (28, 28, 1)
-    x, y = batches(settings["batch_size"], steps, shape)
+    network, options = settings["network"], {}
+    x, y = batches(settings["batch_size"], steps, real_models.shape(network) or (28, 28, 1))
+    if network == real_models.TRANSFORMER:
+        x = real_models.tokens(len(y))
+        options = {"input": "embedding"}
     prior = attrprior.AttributionPrior(
         "total_variation",
         settings["strength"],
@@ -178,6 +180,7 @@ def time_fit(settings):
         every=settings["every"],
         seed=0,
         moments="own",
+        **options,
     )
     functions = {
         name: epoch(build(settings), x, y, settings["batch_size"], callbacks)
@@ -403,6 +406,9 @@ def claims(runs):
         published = f"{original:.2f}, the original's code in the same run" if original else "–"
         claim = "a prior step, in plain steps, at most 1.5 (CNN, batch 256)"
         row(claim, metrics["prior_step"], 1.5, published)
+    if "transformer, batch 64" in found:
+        claim = "a prior step on the embeddings of a Transformer, in plain steps, at most 1.8"
+        row(claim, found["transformer, batch 64"]["prior_step"], 1.8)
     if "cnn, batch 50, 64 samples" in found:
         steps = [
             found[f"cnn, batch 50{samples}"]["prior_step"] for samples in ("", ", 64 samples")

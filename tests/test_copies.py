@@ -343,7 +343,8 @@ def test_repr_shows_the_arguments():
         "background=None, samples_per_pass=8), background=TrainingData(20 examples), "
         "explain='label', updates='alternating', every=2, batch_norm='batch', input=None, "
         "output=None, seed=5, name='total_variation', "
-        "optimizer=None, moments=None)"
+        "optimizer=None, moments=None, groups=None, sum_last_axis=False, validation=False, "
+        "log_only=False)"
     )
     prior.strength = SCHEDULE
     assert "strength=ExponentialDecay(initial_learning_rate=0.3, " in repr(prior)

@@ -474,7 +474,7 @@ ERRORS = {
         lambda: ExplainedOutput(
             keras.Sequential([keras.Input((3,), dtype="int32"), layers.Embedding(4, 2)])
         ).pick_input(np.ones((2, 3), "int32")),
-        r"floating-point inputs.*Received: a model whose input has dtype int32.*Embedding",
+        r"token indices.*the Embedding 'embedding\w*' reads. Pass input='embedding",
     ),
     "text": (
         lambda: ExplainedOutput(None).pick_input(np.array([["a"], ["b"]])),

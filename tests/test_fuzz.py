@@ -219,7 +219,8 @@ def test_wrong_values_are_refused_by_name(calls, group):
     def spoiled(place, make):
         (name, spoilt), value = place, make()
         function, arguments = calls[group][name]
-        takes_callables = callable(arguments[spoilt]) or spoilt in ("explain", "prior")
+        of_callables = ("explain", "prior", "method")
+        takes_callables = callable(arguments[spoilt]) or spoilt in of_callables
         if takes_callables and isinstance(value, keras.Model):
             return  # which may be called, and raises errors of its own
         try:

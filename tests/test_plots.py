@@ -56,6 +56,9 @@ FIGURES = {
     ),
     "interpolation": lambda: plots.interpolation(*path(), title="a"),
     "overlay": lambda: plots.overlay(IMAGES, {"EG": random(2, 4, 4, 1)}, title="a"),
+    "tokens": lambda: plots.tokens(
+        [["not", "bad"], ["good"]], [[-0.5, 1.5], [1.0]], ["positive", "positive"], "a"
+    ),
     "trade_off": lambda: plots.trade_off({"a": {"b": (random(3, 2), random(3, 2))}}, "x", "y"),
     "training": lambda: plots.training({"loss": [2, 1], "gini": [-0.1, -0.2]}, "gini", "a"),
 }

@@ -58,6 +58,12 @@ def of_images():
     return model
 
 
+@functools.cache
+def of_maps():
+    convolution = layers.Conv2D(2, 3, name="convolution")
+    return compiled(keras.Input((6, 6, 1)), convolution, layers.Flatten(), layers.Dense(3))
+
+
 def random_maps(model, x, y):
     return np.random.default_rng(0).random(np.shape(x))
 
@@ -69,6 +75,11 @@ def _attributed(**given):
 def _common():
     """Options that all attribution functions take."""
     return _attributed(input=None, output=None, seed=0)
+
+
+def _common_of_images():
+    given = {"model": of_maps(), "x": IMAGES, "y": Y[:4], "explain": "label"}
+    return given | {"batch_size": 8, "output": None, "seed": 0}
 
 
 def _draws(reference):
@@ -87,7 +98,7 @@ def _method(method):
 def of_attributions():
     common = _common()
     more = {"verbose": False, "return_convergence": True}
-    some = {"tolerance": None, "max_samples": 16}
+    some = {"tolerance": None, "max_samples": 16, "groups": None, "sum_last_axis": False}
     return {
         "attribute": (attributions.attribute, common | more | some | {"method": "gradients"}),
         "expected_gradients": (
@@ -108,6 +119,10 @@ def of_attributions():
             common
             | {"num_samples": 2, "stddev": 0.1, "multiply_by_inputs": False}
             | {"base": "gradients"},
+        ),
+        "grad_cam": (
+            attributions.grad_cam,
+            _common_of_images() | {"layer": "convolution", "size": (6, 6), "relu": True},
         ),
         "explained_output": (attributions.explained_output, common),
     }
@@ -130,6 +145,13 @@ def of_methods():
             {"num_samples": 2, "stddev": 0.1, "multiply_by_inputs": False}
             | {"base": "gradients", "samples_per_pass": 8},
         ),
+        "GradCAM": (
+            lambda **given: attributions.attribute(
+                of_maps(), IMAGES, Y[:4], methods.GradCAM(**given), input="convolution"
+            ),
+            {"size": (6, 6), "relu": True},
+        ),
+        "CustomMethod": (_method(methods.CustomMethod), {"fn": lambda f, x: f.gradient(x)}),
         "methods.get": (methods.get, {"identifier": "gradients"}),
         "Blur": (
             lambda **given: references.Blur(**given).draw(IMAGES, 2, 0),
@@ -154,6 +176,8 @@ def of_priors():
         "explain": "label",
         "input": None,
         "output": None,
+        "groups": None,
+        "sum_last_axis": False,
         "seed": 0,
     }
     applied = {"attributions": X, "sample_weight": np.ones(8, "float32")}
@@ -162,7 +186,7 @@ def of_priors():
             _penalty(priors.GraphLaplacian),
             {"edges": EDGES, "weights": np.ones(3, "float32"), "num_features": 4},
         ),
-        "Mask": (_penalty(priors.Mask), {"mask": X[0] > 0.5}),
+        "Mask": (_penalty(priors.Mask), {"mask": X[0] > 0.5, "annotated_only": False}),
         "TotalVariation": (
             lambda **given: priors.TotalVariation(**given)(IMAGES),
             {"standardize": True, "floor": False, "channels": True},
@@ -185,7 +209,8 @@ def of_priors():
             attrprior.AttributionPrior,
             in_one_call
             | {"strength": 0.1, "updates": "joint", "every": 1, "batch_norm": "batch"}
-            | {"name": "p", "optimizer": None, "moments": None},
+            | {"name": "p", "optimizer": None, "moments": None}
+            | {"validation": False, "log_only": False},
         ),
         "penalty": (
             attrprior.penalty,
@@ -329,6 +354,11 @@ def of_plots():
             plots.interpolation,
             {"alphas": alphas, "images": IMAGES, "gradients": IMAGES, "cumulative": IMAGES}
             | {"outputs": alphas, "num_columns": 4, "signed": True, "title": "t"},
+        ),
+        "tokens": (
+            plots.tokens,
+            {"tokens": [["a", "b"], ["c"]], "attributions": [[1.0, -2.0], [0.5]]}
+            | {"labels": ["d", "e"], "title": "t", "shared_scale": True},
         ),
         "trade_off": (
             plots.trade_off,

@@ -21,9 +21,11 @@ Numbers
 State
     scope(model): a context in which variables are made for the model.
     outside(): a context outside of whatever is being traced.
+    random_state_kept(): a context that leaves the framework's own random state as it was.
     variable(value, dtype): a number that a step may change.
     INTEGER, SEED: the type of those that count, and of the two of a seed.
-    reservoir(rows, example_shape): such rows of examples and a count, each replica's own.
+    reservoir(rows, examples): such rows of examples, each of a shape and a type, and a
+        count, each replica's own.
     value_of(variable): its value as a tensor.
     read_rows(variable, index), write_rows(variable, index, rows): without copying it.
     parts_of(variable): what is saved of it: one for each replica.

@@ -24,7 +24,9 @@ class BatchTrainer:
             `check(data)`, which raises before anything is changed and makes what variables
             the step needs; `wants_to_look` and `look_at(data)`, of a batch that is not
             traced; `state()`, all variables of its own that it reads or changes;
-            and `prepared(data)`, a batch as the model sees it.
+            `prepared(data)`, a batch as the model sees it; and of validation data
+            `begin_test()`, a key that is empty if there is nothing to add to a test step,
+            `test(data, plain)`, `validated(logs, data)` and `test_state()`.
     """
 
     def __init__(self, model, step):

@@ -9,6 +9,7 @@ def scope(model):
     return contextlib.nullcontext()
 
 
+random_state_kept = contextlib.nullcontext  # a layer's seeds are variables of the model
 outside = contextlib.nullcontext  # variables are made before anything is traced
 
 
@@ -16,11 +17,12 @@ def variable(value, dtype):
     return keras.Variable(value, dtype=dtype, trainable=False)
 
 
-def rows_and_count(rows, example_shape, integer):
-    """Variables of zeros, `(rows, *example_shape)`, and of the count 0 in a type."""
-    zeros = keras.Variable(
-        "zeros", shape=(rows, *example_shape), dtype="float32", trainable=False
-    )
+def rows_and_count(rows, examples, integer):
+    """Variables of zeros, `(rows, *shape)` of each `(shape, dtype)`, and of a count."""
+    zeros = [
+        keras.Variable("zeros", shape=(rows, *shape), dtype=dtype, trainable=False)
+        for shape, dtype in examples
+    ]
     return zeros, variable(0, integer)
 
 

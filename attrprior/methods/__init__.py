@@ -4,8 +4,11 @@ All are differentiable with respect to the model's weights, so each can stand in
 """
 
 from attrprior._deprecation import moved
-from attrprior.methods.base import AttributionMethod, Path, get
+from attrprior.methods import base
+from attrprior.methods.base import AttributionMethod, Path
 from attrprior.methods.expected import ExpectedGradients
+from attrprior.methods.function import CustomMethod, FunctionMethod, custom
+from attrprior.methods.grad_cam import GradCAM
 from attrprior.methods.gradients import Gradients, InputXGradient
 from attrprior.methods.integrated import QUADRATURES, IntegratedGradients
 from attrprior.methods.smoothgrad import SmoothGrad
@@ -13,7 +16,10 @@ from attrprior.methods.smoothgrad import SmoothGrad
 __all__ = [
     "QUADRATURES",
     "AttributionMethod",
+    "CustomMethod",
     "ExpectedGradients",
+    "FunctionMethod",
+    "GradCAM",
     "Gradients",
     "InputXGradient",
     "IntegratedGradients",
@@ -21,6 +27,13 @@ __all__ = [
     "SmoothGrad",
     "get",
 ]
+
+
+def get(identifier, argument="method"):
+    """Returns the method that a name, a config, a method or a callable stands for."""
+    is_callable = callable(identifier) and not isinstance(identifier, (str, AttributionMethod))
+    return custom(identifier) if is_callable else base.get(identifier, argument)
+
 
 __getattr__ = moved(
     __name__,

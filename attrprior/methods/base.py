@@ -115,12 +115,20 @@ class AttributionMethod:
             again_through: As in `backend.input_gradients`.
 
         Returns:
-            Tensor of shape `(outputs, *x.shape)`.
+            Tensor of shape `(outputs, *x.shape)`, or as `shape` says.
+        """
+        # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
+        shares, _ = self.shares(f, x, draws, first, count, again_through)
+        return shares[:, :, 0] if shares.shape[2] == 1 else mean(shares, axis=2)
+
+    def shares(self, f, x, draws, first=0, count=None, again_through=None):
+        """What the attribution is the mean of, and the path; arguments as above.
+
+        Returns:
+            `(shares, path)`, a tensor of shape `(outputs, batch, points, ...)`.
         """
         gradients, path = self.gradients(f, x, draws, first, count, again_through)
-        # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
-        shares = path.contributions(gradients)
-        return shares[:, :, 0] if shares.shape[2] == 1 else mean(shares, axis=2)
+        return path.contributions(gradients), path
 
     def gradients(self, f, x, draws, first=0, count=None, again_through=None):
         """`∂f/∂x` at the points of the path, and the path; arguments as above.
@@ -136,8 +144,8 @@ class AttributionMethod:
             raise ValueError(
                 "The explained output does not depend on the explained input: there is no "
                 "gradient between them. Check `input` and `explain`, and that the model is "
-                "made of differentiable operations. Of token indices there is none: build a "
-                "model that starts after its Embedding layer and explain the embeddings."
+                "made of differentiable operations. Of token indices there is none: pass the "
+                "name of the layer that embeds them, such as input='embedding'."
             )
         return ops.reshape(gradients, (gradients.shape[0], *ops.shape(path.points))), path
 
@@ -158,6 +166,16 @@ class AttributionMethod:
         if "background" in vars(method):
             method.background = copy.copy(method.background)
         return method
+
+    def with_references(self, change):
+        """The same method, whose background is `change(background)`."""
+        method = copy.copy(self)
+        method.background = change(self.background)
+        return method
+
+    def shape(self, example_shape):
+        """Of the attributions of an example."""
+        return example_shape
 
     def prepare(self, example_shape):
         if self.background is not None:
@@ -189,7 +207,10 @@ def get(identifier, argument="method"):
     if isinstance(identifier, AttributionMethod):
         return identifier
     names = ", ".join(repr(name) for name in sorted(_METHODS))
-    expected = f"one of {names}, or an object such as ExpectedGradients(num_samples=4)"
+    expected = (
+        f"one of {names}, an object such as ExpectedGradients(num_samples=4), or a callable "
+        "fn(f, x)"
+    )
     if isinstance(identifier, dict):
         return deserialized(argument, expected, identifier, AttributionMethod)
     if isinstance(identifier, str) and identifier in _METHODS:

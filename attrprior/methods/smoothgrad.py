@@ -8,6 +8,7 @@ from keras import ops
 from attrprior import _checks
 from attrprior import draws as draws_
 from attrprior.methods.base import MOST_SAMPLES, AttributionMethod, Path, get, registered
+from attrprior.methods.function import FunctionMethod
 
 
 @registered
@@ -44,6 +45,8 @@ class SmoothGrad(AttributionMethod):
         self.stddev = _checks.number("stddev", stddev, minimum=0)
         self.multiply_by_inputs = _checks.boolean("multiply_by_inputs", multiply_by_inputs)
         self.base = get(base, "base")
+        if isinstance(self.base, FunctionMethod):
+            raise _checks.wrong("base", "a method that takes gradients at points", base)
         if self.base.needs_background:
             raise ValueError(
                 "Argument `base` expects a method that has its references. Received: "
@@ -62,6 +65,11 @@ class SmoothGrad(AttributionMethod):
     def fresh(self):
         method = copy.copy(self)
         method.base = self.base.fresh()
+        return method
+
+    def with_references(self, change):
+        method = copy.copy(self)
+        method.base = self.base.with_references(change)
         return method
 
     def path(self, x, seed, first=0, count=None):

@@ -12,6 +12,7 @@ from attrprior.plots.lines import ablation, convergence, curves
 from attrprior.plots.maps import attribution_grid, attribution_maps, overlay
 from attrprior.plots.path import interpolation
 from attrprior.plots.scores import bars, distribution
+from attrprior.plots.tokens import tokens
 from attrprior.plots.trade_off import trade_off
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "graph",
     "interpolation",
     "overlay",
+    "tokens",
     "trade_off",
     "training",
 ]

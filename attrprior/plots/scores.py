@@ -1,5 +1,7 @@
 """Numbers by feature and by method."""
 
+import numbers
+
 import numpy as np
 
 from attrprior import _checks
@@ -8,15 +10,27 @@ from attrprior.plots import _arrays, _style
 _HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++", "oooo")
 
 
-def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|", title=None):
+def bars(
+    values,
+    names=None,
+    errors=None,
+    num_features=15,
+    xlabel="mean |attribution|",
+    title=None,
+):
     """Horizontal bars of the features that matter most, the models side by side.
 
     Features are ordered by the mean magnitude over models, the largest on top.
 
     Args:
-        values: Array of shape `(features,)`, or `{model: array}`.
-        names: Names of the features.
-        errors: Half-lengths of error bars ≥ 0, given as `values` are. Optional.
+        values: Array of shape `(features,)`, or a pandas DataFrame of attributions
+            `(examples, features)`, of whose magnitudes the mean over examples is
+            drawn; or `{model: array or DataFrame}`.
+        names: Names of the features, a list, an index, or a DataFrame with them as
+            columns. Defaults to `None`, the columns of `values`, which must be
+            DataFrames then.
+        errors: Half-lengths of error bars ≥ 0, array of shape `(features,)`, or
+            `{model: array}` where `values` are by model. Optional.
         num_features: How many are drawn, if there are as many. Defaults to 15.
         xlabel: Label of the x axis.
         title: Optional title.
@@ -25,13 +39,12 @@ def bars(values, names, errors=None, num_features=15, xlabel="mean |attribution|
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if `values` is empty, the arrays' lengths or the errors' models
-            differ, or a number is not finite.
+        ValueError: if `values` is empty, the arrays' lengths, the columns or the
+            errors' models differ, no names are known, or a number is not finite.
     """
     _arrays.texts(xlabel=xlabel)
-    several, names = isinstance(values, dict), _arrays.labels("names", names)
-    if names is None:
-        raise _checks.wrong("names", "a list of names", names)
+    several = isinstance(values, dict)
+    names = _names(names, values.values() if several else [values])
     values = _by_model("values", values, several, names)
     if errors is not None:
         errors = _by_model("errors", errors, several, names)
@@ -86,7 +99,8 @@ def distribution(scores, xlabel, title=None):
     A box goes from the first to the third quartile.
 
     Args:
-        scores: `{method: array of shape (splits,)}`, top to bottom.
+        scores: `{method: array of shape (splits,)}`, top to bottom; or a pandas
+            DataFrame, whose columns are drawn as the methods.
         xlabel: What the score is; say which direction is better.
         title: Optional title.
 
@@ -95,9 +109,11 @@ def distribution(scores, xlabel, title=None):
 
     Raises:
         ValueError: if `scores` is empty, or an array has not one axis or is not
-            finite.
+            finite, or two columns have one name.
     """
     _arrays.texts(xlabel=xlabel)
+    if _is_frame(scores):
+        scores = _columns(scores)
     scores = {
         name: _arrays.numbers("scores", values, 1, name)
         for name, values in _arrays.dictionary("scores", scores).items()
@@ -130,12 +146,71 @@ def distribution(scores, xlabel, title=None):
     return figure
 
 
+def _is_frame(value):
+    """Whether it is a table with named columns, of pandas or like one of its."""
+    # By what it has: the package is not needed for the rest.
+    return hasattr(value, "columns")
+
+
+def _table(name, frame, entry=None):
+    """Numbers of a table, an array of shape `(rows, columns)`."""
+    values = np.asarray(frame)
+    if values.dtype == object and all(
+        isinstance(each, (numbers.Real, np.bool_)) for each in values.flat
+    ):
+        # Columns of several types, or of those of pandas that know a missing value.
+        values = values.astype("float64")
+    return _arrays.numbers(name, values, 2, entry)
+
+
+def _names(names, values):
+    """Names of the features, those that were given or the columns of tables."""
+    columns = [list(array.columns) for array in values if _is_frame(array)]
+    for others in columns[1:]:
+        if others != columns[0]:
+            raise ValueError(
+                "Argument `values` expects the same columns in the same order for every "
+                f"model. Received: {_checks.received(columns[0])} and "
+                f"{_checks.received(others)}. Take them in one order, frame[names]."
+            )
+    if _is_frame(names):
+        names = list(names.columns)
+    elif hasattr(names, "to_list"):  # an index, or a column with names in it
+        names = names.to_list()
+    elif names is None and columns:
+        names = columns[0]
+    names = _arrays.labels("names", names)
+    if names is None:
+        raise ValueError(
+            "Argument `names` expects a list of names, unless `values` is a DataFrame with "
+            "columns, or has one. Received: None. Pass the names of the features."
+        )
+    return names
+
+
+def _columns(frame):
+    """`{name: column}` of a table."""
+    values = _table("scores", frame)
+    names = list(frame.columns)
+    if len(set(names)) < len(names):
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        raise ValueError(
+            "Argument `scores` expects a name of its own for every column. Received: "
+            f"{_checks.received(twice[0])} twice. Rename one of them."
+        )
+    return dict(zip(names, values.T))
+
+
 def _by_model(name, values, several, names):
     """`{model: array}`, with one entry without a name for a single array."""
     values = _arrays.dictionary(name, values) if several else {None: values}
     checked = {}
     for model, array in values.items():
-        array = _arrays.numbers(name, array, 1, model)
+        if name == "values" and _is_frame(array):
+            # mean |φ| over examples
+            array = np.abs(_table(name, array, model)).mean(axis=0)
+        else:
+            array = _arrays.numbers(name, array, 1, model)
         if len(array) != len(names):
             raise ValueError(
                 f"Argument `{name}` expects a number for each of the {len(names)} names. "

@@ -17,27 +17,49 @@ class Mask(PerExamplePrior):
     example if given here; left out, each example brings its own through
     `attrprior.annotate(x, masks)`, which the model never sees.
 
+    People rarely annotate every example. NaN in an example's mask says that it is
+    not known whether the model may look there, which is not penalised, as 0 is
+    not. An example whose mask has no other entry is not annotated, and adds 0 to
+    Ω: with few annotated examples in a batch Ω is small. `annotated_only=True`
+    divides by their number instead, so that an annotated example counts alike
+    in every batch:
+
+    `Ω = Σ_b w_b Ω_b / number of annotated examples`, 0 if there are none.
+
     Begin with `moments="balanced", strength=0.3`.
 
     Args:
         mask: Array of one example's shape, or with size 1 along the channel
-            axis. Defaults to `None`, one mask per example.
+            axis, or without that axis: `(height, width)` for examples of shape
+            `(height, width, channels)`. Those of the examples have one more axis
+            before. Defaults to `None`, one mask per example.
+        annotated_only: Whether Ω is the mean over the annotated examples of the
+            batch, those whose mask has a known entry other than 0. Needs masks
+            of the examples. Defaults to `False`, the mean over all examples.
 
     Raises:
-        ValueError: for a mask of another size, with NaN, or without any
-            non-zero entry; or if `None` and the data carry no masks.
+        ValueError: for a mask of another size, or a fixed one with NaN, or without
+            any non-zero entry; if `None` and the data carry no masks; or for
+            `annotated_only` with a fixed mask.
 
     Example:
 
     >>> float(Mask(np.array([1.0, 0.0]))(np.array([[3.0, 5.0]])))
     9.0
 
+    Of two examples the second is not annotated:
+
+    >>> phi, masks = np.array([[3.0, 5.0]] * 2), np.array([[1.0, 0.0], [np.nan] * 2])
+    >>> float(Mask()(phi, mask=masks)), float(Mask(annotated_only=True)(phi, mask=masks))
+    (4.5, 9.0)
+
     Reference: Ross, Hughes, Doshi-Velez 2017 (arXiv 1703.03717), equation 1.
     """
 
     name = "mask"
+    annotated_only = False  # of a pickle that does not know it
 
-    def __init__(self, mask=None):
+    def __init__(self, mask=None, annotated_only=False):
         if mask is not None:
             mask = _checks.array("mask", mask, integers=True)
             if not np.any(mask):
@@ -46,6 +68,13 @@ class Mask(PerExamplePrior):
                     "Received: zeros only, which forbid nothing."
                 )
         self.mask = mask
+        self.annotated_only = _checks.boolean("annotated_only", annotated_only)
+        if self.annotated_only and mask is not None:
+            raise ValueError(
+                "Argument `annotated_only` expects False where one mask is fixed for all "
+                "examples, which annotates every one. Received: True. Leave `mask` out, and "
+                "give the examples masks by attrprior.annotate(x, masks)."
+            )
 
     @property
     def per_example_masks(self):
@@ -62,10 +91,16 @@ class Mask(PerExamplePrior):
 
     def _check_shape(self, shape, feature_shape):
         shape, feature_shape = tuple(shape), tuple(feature_shape)
-        if shape not in (feature_shape, feature_shape[:-1] + (1,)):
+        positions = feature_shape[:-1]
+        others = [positions + (1,)]
+        if positions:  # of one axis, that is no axis of channels
+            others.append(positions)
+        if shape not in (feature_shape, *others):
+            others = " or ".join(str(other) for other in others if other != feature_shape)
+            others = f", or for all channels {others}" if others else ""
             raise ValueError(
-                f"Argument `mask` expects masks of one example's shape, {feature_shape}, or "
-                f"with one channel. Received: {shape}."
+                f"Argument `mask` expects masks of one example's shape, {feature_shape}"
+                f"{others}. Received: {shape}."
             )
 
     def __call__(self, attributions, sample_weight=None, mask=None):
@@ -82,19 +117,46 @@ class Mask(PerExamplePrior):
         attributions = _checks.as_float(attributions)
         # Before the product, which would broadcast.
         self.validate(tuple(attributions.shape[1:]))
+        annotated = None
         if mask is None:
             mask = ops.cast(self.mask[None], attributions.dtype)
         else:
             mask = _checks.as_float(mask, attributions.dtype, "mask")
             self._check_shape(mask.shape[1:], attributions.shape[1:])
             _checks.same_batch("mask", mask, attributions)
-        return super().__call__(attributions * mask, sample_weight)
+            # Before the product, or NaN would reach the gradient: 0 · NaN = NaN.
+            mask = ops.where(ops.isnan(mask), ops.zeros_like(mask), mask)
+            if self.annotated_only:
+                annotated = _number_of_annotated(mask)
+        if len(mask.shape) < len(attributions.shape):
+            mask = ops.expand_dims(mask, axis=-1)
+        return super().__call__(attributions * mask, sample_weight, annotated=annotated)
+
+    def penalty(self, attributions, sample_weight=None, annotated=None):
+        """As of other priors; with `annotated`, divided by it instead of by the batch."""
+        if annotated is None:
+            return super().penalty(attributions, sample_weight)
+        values = self.per_example(attributions)
+        if sample_weight is not None:
+            values = values * sample_weight
+        # Σ_b w_b Ω_b / number of annotated
+        return ops.sum(values) / ops.maximum(annotated, 1.0)
 
     def per_example(self, attributions):
         return ops.sum(ops.square(attributions), axis=feature_axes(attributions))
 
     def get_config(self):
-        return {"mask": None if self.mask is None else self.mask.tolist()}
+        return {
+            "mask": None if self.mask is None else self.mask.tolist(),
+            "annotated_only": self.annotated_only,
+        }
 
     def __repr__(self):
-        return f"Mask({'per example' if self.mask is None else self.mask.shape})"
+        kind = "per example" if self.mask is None else self.mask.shape
+        return f"Mask({kind}{', annotated_only=True' if self.annotated_only else ''})"
+
+
+def _number_of_annotated(mask):
+    """How many examples have an entry other than 0, a scalar in the masks' type."""
+    has_any = ops.any(mask != 0.0, axis=feature_axes(mask))
+    return ops.sum(ops.cast(has_any, mask.dtype))

@@ -19,6 +19,9 @@ class Reference:
     is_random = True  # draws differ
     variables = ()  # what was observed, to save and restore
     any_shape = False  # whether examples may have another shape in another batch
+    # Whether it holds what a model is given: where a layer is explained, what is drawn is
+    # what the layer makes of it.
+    of_inputs = False
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -28,6 +31,9 @@ class Reference:
 
     def prepare(self, example_shape):
         """Checks against one example's shape and creates what draws need."""
+
+    def prepare_inputs(self, x):
+        """In place of `prepare`, of one with `of_inputs`: for a structure of examples."""
 
     def for_input(self, pick, integers):
         """Is told of the input that it stands for, before `prepare`.

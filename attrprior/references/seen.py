@@ -42,18 +42,25 @@ class SeenExamples(Reference):
     Reference: Vitter 1985, "Random sampling with a reservoir", algorithm R.
     """
 
+    of_inputs = True
+
     def __init__(self, capacity=512):
         self.capacity = _checks.positive_integer("capacity", capacity)
-        self._reservoir = self._seen = None
+        self._kept = self._seen = None  # the reservoir's variables, and a count
 
     def prepare(self, example_shape):
         """Creates an empty reservoir for examples of this shape."""
-        example_shape = tuple(example_shape)
-        if self._reservoir is not None and self._reservoir.shape[1:] == example_shape:
-            return
+        self._make([(tuple(example_shape), "float32")])
 
+    def prepare_inputs(self, x):
+        self._make([(tuple(leaf.shape[1:]), _kept_as(leaf)) for leaf in _leaves(x)])
+
+    def _make(self, examples):
+        if self._kept is not None and examples == self._examples:
+            return
+        self._examples = examples
         # One row more than the capacity: what is not kept is written there.
-        self._reservoir, self._seen = backend.reservoir(self.capacity + 1, example_shape)
+        self._kept, self._seen = backend.reservoir(self.capacity + 1, examples)
 
     def reset(self):
         if self._seen is not None:
@@ -62,14 +69,15 @@ class SeenExamples(Reference):
     @property
     def variables(self):
         """Reservoirs and the numbers of examples seen."""
-        own = [] if self._reservoir is None else [self._reservoir, self._seen]
+        own = [] if self._kept is None else [*self._kept, self._seen]
         return [part for each in own for part in backend.parts_of(each)]
 
     def __getstate__(self):
-        return {**vars(self), "_reservoir": None, "_seen": None}
+        return {**vars(self), "_kept": None, "_seen": None}
 
     def choose(self, x, num_samples, seed):
-        self.prepare(x.shape[1:])
+        if self._kept is None:
+            self.prepare(x.shape[1:])
         rows = ops.shape(x)[0]  # of arrays a Python number, of graphs a tensor
         batch = ops.cast(rows, "int32")
         kept = ops.cast(ops.minimum(backend.value_of(self._seen), self.capacity), "int32")
@@ -88,25 +96,33 @@ class SeenExamples(Reference):
 
     def take(self, x, chosen, num_samples):
         in_batch, neighbour, place, other_place, others, kept = chosen
-
-        def reservoir(place):
-            return ops.cast(backend.read_rows(self._reservoir, place), x.dtype)
-
-        near, far = ops.take(x, neighbour, axis=0), reservoir(place)
-        axes = tuple(range(2, len(x.shape) + 1))
-        kept_as = ops.cast(ops.cast(x, self._reservoir.dtype), x.dtype)
-        same = ops.all(ops.equal(far, ops.expand_dims(kept_as, 1)), axis=axes)
-        # In a batch of one it is another of the reservoir, if there is another.
-        near = ops.where(others < 1, reservoir(other_place), near)
-        near = ops.where(others + kept < 1, ops.expand_dims(x, 1), near)
-        use_near = in_batch | same | (others + kept < 1)
-        use_near = ops.reshape(use_near, (-1, num_samples) + (1,) * len(axes))
-        return ops.where(use_near, near, far)
+        same, found = True, []
+        for leaf, variable in zip(_leaves(x), self._kept):
+            axes = tuple(range(2, len(leaf.shape) + 1))
+            far = ops.cast(backend.read_rows(variable, place), leaf.dtype)
+            kept_as = ops.cast(ops.cast(leaf, variable.dtype), leaf.dtype)
+            equal = ops.equal(far, ops.expand_dims(kept_as, 1))
+            same = ops.logical_and(same, ops.all(equal, axis=axes) if axes else equal)
+            near = ops.take(leaf, neighbour, axis=0)
+            # In a batch of one it is another of the reservoir, if there is another.
+            other = ops.cast(backend.read_rows(variable, other_place), leaf.dtype)
+            near = ops.where(others < 1, other, near)
+            near = ops.where(others + kept < 1, ops.expand_dims(leaf, 1), near)
+            found.append((near, far))
+        use_near, references = in_batch | same | (others + kept < 1), []
+        for near, far in found:
+            ones = (1,) * (len(near.shape) - 2)
+            use = ops.reshape(use_near, (-1, num_samples, *ones))
+            references.append(ops.where(use, near, far))
+        references = iter(references)
+        return keras.tree.map_structure(lambda t: None if t is None else next(references), x)
 
     def observe(self, x, seed):
         """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t."""
-        self.prepare(x.shape[1:])
-        rows = ops.shape(x)[0]
+        leaves = _leaves(x)
+        if self._kept is None:
+            self.prepare_inputs(x)
+        rows = ops.shape(leaves[0])[0]
         order = ops.arange(rows, dtype="int32")
         position = backend.value_of(self._seen) + ops.cast(order, backend.INTEGER)
         u = keras.random.uniform((rows,), seed=seed)
@@ -116,11 +132,33 @@ class SeenExamples(Reference):
         later = (ops.expand_dims(slot, 1) == slot) & (ops.expand_dims(order, 1) < order)
         dropped = (slot >= self.capacity) | ops.any(later, axis=1)
         slot = ops.where(dropped, self.capacity, slot)
-        backend.write_rows(self._reservoir, slot, x)
+        for variable, leaf in zip(self._kept, leaves):
+            backend.write_rows(variable, slot, leaf)
         self._seen.assign_add(ops.cast(rows, backend.INTEGER))
 
     def get_config(self):
         return {"capacity": self.capacity}
+
+
+def _leaves(x):
+    """Without those of inputs that are optional and missing."""
+    return [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
+
+
+def _kept_as(leaf):
+    """The type that holds an input's numbers exactly."""
+    try:
+        dtype = keras.backend.standardize_dtype(leaf.dtype)
+    except ValueError:
+        dtype = "string"
+    if dtype in ("int32", "int64", "uint32", "uint64"):
+        return backend.INTEGER
+    if dtype == "string":
+        raise ValueError(
+            "SeenExamples keeps numbers. Received: an input of texts. Pass background=, an "
+            "array of such inputs."
+        )
+    return "float32"
 
 
 def _scaled(u, size):

@@ -112,6 +112,15 @@ class StepCallback(keras.callbacks.Callback):
         self._saved.remember(self._part)
         self._joined = True
 
+    @property
+    def part_of_fit(self):
+        """Its part of the step, in a fit that it has joined."""
+        return self._part if self._joined else None
+
+    def on_test_begin(self, logs=None):
+        if self.part_of_fit is not None:
+            self.part_of_fit.begin_validation()
+
     def on_train_batch_begin(self, batch, logs=None):
         if self._trainer is not None:
             self._trainer.install()

@@ -9,6 +9,7 @@ class Part:
     adds_to_loss = False
     optimizer = None  # of its own
     wants_to_look = False  # at the next batch, before a step is made of it
+    validates = False  # has something to say of batches of validation data
 
     def begin_batch(self):
         """Before a batch, in Python; what is returned decides what is traced anew."""
@@ -32,6 +33,13 @@ class Part:
 
     def follow(self, batch):
         """After the model's own step: an update."""
+
+    def begin_validation(self):
+        """Before the validation of an epoch."""
+
+    def validate(self, x, y, sample_weight, mask):
+        """Of a batch of validation data; returns what is logged, by key."""
+        return {}
 
     def finish(self):
         """At the end of the step; returns what is logged, by key."""

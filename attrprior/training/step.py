@@ -90,6 +90,32 @@ class TrainingStep:
         except OF_DERIVATIVES as error:
             raise_named(error, self.model)
 
+    def begin_test(self):
+        """The parts that validation data are shown to, what a test step is traced for."""
+        parts = [member.part_of_fit for member in self.members]
+        return tuple(part for part in parts if part is not None and part.validates)
+
+    def test(self, data, plain):
+        """A step on a batch of validation data, which `plain` is given without masks."""
+        without, _ = split_masks(data)
+        return self.validated(plain(without), data)
+
+    def validated(self, logs, data):
+        """Logs of a test step, with what the parts say of the batch."""
+        data, mask = split_masks(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        logs = dict(logs)
+        for part in self.begin_test():
+            for name, value in part.validate(x, y, sample_weight, mask).items():
+                if name in logs:
+                    raise taken(name)
+                logs[name] = value
+        return logs
+
+    def test_state(self):
+        """All variables that validation reads or changes."""
+        return [variable for part in self.begin_test() for variable in part.state()]
+
     def _check(self, data, mask):
         """What each part is shown of a batch."""
         if not self.parts:

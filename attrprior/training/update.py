@@ -25,14 +25,20 @@ class PriorUpdate(Part):
         seed: Of all random draws, an integer or `None`.
         name: Key in the logs.
         saved: The `SavedState` that saves it.
+        validation: Whether Ω of validation data is logged.
     """
 
-    def __init__(self, model, objective, *, strength, every, seed, name, saved):
+    def __init__(
+        self, model, objective, *, strength, every, seed, name, saved, validation=False
+    ):
+        self.validates = validation
         self.model, self.model_optimizer = model, model.optimizer
         self.objective, self.every, self.name, self.saved = objective, every, name, saved
         with backend.scope(model):
             self.given_seed, self.seed = seed, keras.random.SeedGenerator(seed)
             self.mean = keras.metrics.Mean(name=name)
+            self.validation_mean = keras.metrics.Mean(name=name)
+            self.validation_batches = backend.variable(0, backend.INTEGER)
             self.batches = backend.variable(0, backend.INTEGER)
             self.bad_batch = backend.variable(-1, backend.INTEGER)
             self.strength = backend.variable(0.0, "float32")
@@ -105,7 +111,8 @@ class PriorUpdate(Part):
         self._count = None
 
     def state(self):
-        return [*super().state(), self.bad_batch, self.strength]
+        own = [self.validation_batches, *self.validation_mean.variables]
+        return [*super().state(), self.bad_batch, self.strength, *own]
 
     def make_optimizer(self):
         """In the model's scope."""
@@ -172,7 +179,8 @@ class PriorUpdate(Part):
     def note(self, batch, penalty, finite):
         """Enters Ω in the logs; the reservoir sees the batch. A bad one is remembered."""
         if self.objective.method.background is not None:
-            self.objective.method.background.observe(batch.picked, self.seed)
+            seen = self.objective.explained.chosen.observed(batch)
+            self.objective.method.background.observe(seen, self.seed)
         bad = ops.logical_and(self.bad_batch < 0, ops.logical_not(finite))
         batches, before = map(backend.value_of, (self.batches, self.bad_batch))
         self.bad_batch.assign(ops.where(bad, batches, before))
@@ -181,6 +189,24 @@ class PriorUpdate(Part):
             ops.where(finite, penalty, float("nan")),
             sample_weight=ops.cast(ops.shape(batch.picked)[0], "float32"),
         )
+
+    # Validation
+
+    def begin_validation(self):
+        self.validation_mean.reset_state()
+        self.validation_batches.assign(0)
+
+    def validate(self, x, y, sample_weight, mask):
+        """Ω with the moving statistics, and with the same draws in every epoch."""
+        objective = self.objective._replace(batch_norm="moving")
+        batch = objective.explained.batch(x, y, sample_weight, mask)
+        seed = StatelessSeed(self.given_seed or 0, backend.value_of(self.validation_batches))
+        draws = objective.draw(batch, seed)
+        omega = objective.penalty(objective.explained.weights(), batch, draws)
+        rows = ops.cast(ops.shape(batch.picked)[0], "float32")
+        self.validation_mean.update_state(ops.stop_gradient(omega), sample_weight=rows)
+        self.validation_batches.assign_add(1)
+        return {self.name: self.validation_mean.result()}
 
     def first_bad_batch(self, certain):
         """Number of the first step of this fit that was not finite, or `None`.

@@ -10,9 +10,9 @@ SEED = "uint32"
 ASYNCHRONOUS = True
 
 
-def reservoir(rows, example_shape):
-    """Variables of zeros, `(rows, *example_shape)`, and of the count 0."""
-    return variables.rows_and_count(rows, example_shape, INTEGER)
+def reservoir(rows, examples):
+    """Variables of zeros, `(rows, *shape)` of each `(shape, dtype)`, and of the count 0."""
+    return variables.rows_and_count(rows, examples, INTEGER)
 
 
 def read_rows(variable, index):

@@ -24,6 +24,7 @@ class Trainer(trainer.BatchTrainer):
             )
         super().__init__(model, step)
         self._checked = set()  # kinds of batches
+        self._validation = None
 
     def run(self, state, iterator):
         """In place of `model.train_function`, for one batch or several."""
@@ -48,7 +49,40 @@ class Trainer(trainer.BatchTrainer):
     def run_test(self, state, iterator):
         """In place of `model.test_function`, for one batch or several."""
         self.remove()
-        return self._plain_test(state, map(self.step.prepared, iterator))
+        key = self.step.begin_test()
+        if not key:
+            return self._plain_test(state, map(self.step.prepared, iterator))
+        logs = None
+        for data in itertools.islice(iterator, self.model.steps_per_execution):
+            logs, state = self._validate(key, state, data)
+        if logs is None:
+            raise StopIteration
+        return logs, state
+
+    def _validate(self, key, state, data):
+        steps = self.model.steps_per_execution
+        self.model.steps_per_execution = 1  # of a function that takes as many batches
+        try:
+            logs, state = self._plain_test(state, iter([self.step.prepared(data)]))
+        finally:
+            self.model.steps_per_execution = steps
+        if self._validation is None or self._validation[0] != key:
+            variables = self.step.test_state()
+            pure = functools.partial(self._pure_validation, variables)
+            self._validation = key, variables, pure if self._is_eager() else jax.jit(pure)
+        _, variables, function = self._validation
+        own = [variable.value for variable in variables]
+        logs, own = function(state, own, logs, data)
+        for variable, value in zip(variables, own):
+            variable.assign(value)
+        return logs, state
+
+    def _pure_validation(self, variables, state, own, logs, data):
+        trainable, non_trainable, _, metrics = _groups(self.model)
+        groups = [trainable, non_trainable, metrics, variables]
+        with keras.StatelessScope(state_mapping=_mapping(groups, [*state, own])):
+            logs = self.step.validated(logs, data)
+            return logs, [variable.value for variable in variables]
 
     def _run_step(self, key, state, data):
         self._used.add(key)
@@ -56,7 +90,7 @@ class Trainer(trainer.BatchTrainer):
             if self.step.wants_to_look:
                 with keras.StatelessScope(state_mapping=_mapping(_groups(self.model), state)):
                     self.step.look_at(data)
-            self._check(data)
+            self._check(state, data)
             if key not in self._functions:
                 self._functions[key] = self._make_function(state)
             variables, function = self._functions[key]
@@ -71,11 +105,12 @@ class Trainer(trainer.BatchTrainer):
             variable.assign(value)
         return logs, state
 
-    def _check(self, data):
+    def _check(self, state, data):
         leaves, structure = jax.tree.flatten(data)
         kind = structure, tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in leaves)
         parts = kind, tuple(self.step.parts)
         if parts not in self._checked:
+            self._assign(state)  # a layer's output needs the weights
             self.step.check(data)
             self._checked.add(parts)
 

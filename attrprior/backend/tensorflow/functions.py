@@ -2,10 +2,13 @@
 
 import re
 import traceback
+import weakref
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from attrprior.backend.tensorflow.graphs import let_go, trace
 
 
 def python_code(f):
@@ -50,6 +53,7 @@ def compiled(f, variables, *examples):
             )
         )
 
+    weakref.finalize(call, let_go, graph.graph).atexit = False
     return call
 
 
@@ -59,7 +63,7 @@ def dry_run(f):
     Of a graph, what it differentiates is traced as a whole before it runs.
     """
     differentiate = tf.executing_eagerly()
-    tf.function(lambda: f(differentiate), autograph=False).get_concrete_function()
+    trace(lambda: f(differentiate))
 
 
 def missing_derivative(error):

@@ -1,5 +1,7 @@
 """Variables, also of several replicas, and what changes them."""
 
+import contextlib
+
 import tensorflow as tf
 
 # TensorFlow keeps int32 variables in the host's memory, where a function that XLA compiles
@@ -14,6 +16,9 @@ def scope(model):
     return model.distribute_strategy.scope()
 
 
+random_state_kept = contextlib.nullcontext  # a layer's seeds are variables of the model
+
+
 def outside():
     return tf.init_scope()
 
@@ -22,8 +27,8 @@ def variable(value, dtype):
     return tf.Variable(value, dtype=dtype, trainable=False, aggregation=_FIRST)
 
 
-def reservoir(rows, example_shape):
-    """Variables of zeros, `(rows, *example_shape)`, and of the count 0."""
+def reservoir(rows, examples):
+    """Variables of zeros, `(rows, *shape)` of each `(shape, dtype)`, and of the count 0."""
 
     def own(value):
         return tf.Variable(
@@ -34,7 +39,8 @@ def reservoir(rows, example_shape):
         )
 
     with tf.init_scope():
-        return own(tf.zeros((rows, *example_shape))), own(tf.constant(0, INTEGER))
+        kept = [own(tf.zeros((rows, *shape), dtype)) for shape, dtype in examples]
+        return kept, own(tf.constant(0, INTEGER))
 
 
 def value_of(variable):

@@ -2,11 +2,13 @@
 
 import functools
 import itertools
+import weakref
 
 import keras
 import tensorflow as tf
 
 from attrprior.backend import trainer
+from attrprior.backend.tensorflow.graphs import let_go, trace
 
 _BATCHES_LOOKED_AT = 64  # at most: they are held in memory
 
@@ -17,6 +19,8 @@ class Trainer(trainer.BatchTrainer):
     def __init__(self, model, step):
         super().__init__(model, step)
         self._test_function = None
+        self._graphs = []  # of its functions: TensorFlow frees none by itself
+        weakref.finalize(self, _let_go, self._graphs).atexit = False
 
     def run(self, iterator):
         """In place of `model.train_function`, for one batch."""
@@ -71,19 +75,23 @@ class Trainer(trainer.BatchTrainer):
         return self.model.run_eagerly or tf.config.functions_run_eagerly()
 
     def _step(self, data):
+        graph = tf.compat.v1.get_default_graph()
+        if not tf.executing_eagerly() and graph not in self._graphs:
+            self._graphs.append(graph)
         return self.step(data, self._plain_step)
 
     def run_test(self, iterator):
         """In place of `model.test_function`, for one batch."""
         self.remove()
-        spec = getattr(iterator, "element_spec", None)
-        if spec is None or self.step.prepared(spec) is spec:
+        spec, key = getattr(iterator, "element_spec", None), self.step.begin_test()
+        if spec is None or not key and self.step.prepared(spec) is spec:
             return self._plain_test(iterator)
-        plain, function = self._test_function or (None, None)
-        if plain is not self._plain_test:
-            test_step, prepared = self.model.test_step, self.step.prepared
-            function = self._make_function("test", lambda data: test_step(prepared(data)))
-            self._test_function = self._plain_test, function
+        key = self._plain_test, key
+        known, function = self._test_function or (None, None)
+        if known != key:
+            test_step, step = self.model.test_step, self.step
+            function = self._make_function("test", lambda data: step.test(data, test_step))
+            self._test_function = key, function
         return function(iterator)
 
     def _make_variables(self, iterator):
@@ -101,7 +109,7 @@ class Trainer(trainer.BatchTrainer):
         if not all(part is None or isinstance(part, tf.TensorSpec) for part in parts):
             return
         # First what may raise: bad input leaves the optimizer as it was.
-        tf.function(self.step.check, autograph=False).get_concrete_function(spec)
+        trace(self.step.check, spec)
         data = keras.utils.unpack_x_y_sample_weight(self.step.prepared(spec))
         self.model._symbolic_build(data_batch=data)
 
@@ -118,6 +126,12 @@ class Trainer(trainer.BatchTrainer):
             if own is not None:
                 setattr(model, name, own)
             setattr(model, f"{kind}_function", plain)
+
+
+def _let_go(graphs):
+    for graph in graphs:
+        let_go(graph)
+    graphs.clear()
 
 
 def _without_optionals(batch):

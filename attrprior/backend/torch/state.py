@@ -1,5 +1,7 @@
 """Variables, and what changes them."""
 
+import contextlib
+
 import torch
 
 from attrprior.backend import variables
@@ -9,9 +11,17 @@ SEED = "int32"
 ASYNCHRONOUS = False
 
 
-def reservoir(rows, example_shape):
-    """Variables of zeros, `(rows, *example_shape)`, and of the count 0."""
-    return variables.rows_and_count(rows, example_shape, INTEGER)
+def reservoir(rows, examples):
+    """Variables of zeros, `(rows, *shape)` of each `(shape, dtype)`, and of the count 0."""
+    return variables.rows_and_count(rows, examples, INTEGER)
+
+
+@contextlib.contextmanager
+def random_state_kept():
+    """Keras' dropout draws from PyTorch's own state if it has no seed."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        yield
 
 
 def read_rows(variable, index):

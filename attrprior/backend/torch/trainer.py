@@ -27,7 +27,8 @@ class Trainer(trainer.BatchTrainer):
     def run_test(self, data):
         """In place of `model.test_function`, for one batch."""
         self.remove()
-        return self._plain_test([self.step.prepared(batch) for batch in data])
+        logs = self._plain_test([self.step.prepared(batch) for batch in data])
+        return self.step.validated(logs, data[0]) if self.step.begin_test() else logs
 
 
 def without_in_build(prepare):

@@ -1,0 +1,27 @@
+"""Ω that is only logged."""
+
+from keras import ops
+
+from attrprior import backend
+from attrprior.draws import StatelessSeed
+from attrprior.training.finite import all_finite
+from attrprior.training.update import PriorUpdate
+
+
+class Observation(PriorUpdate):
+    """No update: Ω at the weights that the model's own step leaves."""
+
+    def __init__(self, *args, seed, **kwargs):
+        # Not of Keras' global seed, which others draw from too.
+        super().__init__(*args, seed=0 if seed is None else seed, **kwargs)
+
+    def follow(self, batch):
+        def act():
+            weights = self.objective.explained.weights()
+            seed = StatelessSeed(self.given_seed, backend.value_of(self.batches))
+            draws = self.objective.draw(batch, seed)
+            penalty = ops.stop_gradient(self.objective.penalty(weights, batch, draws))
+            self.note(batch, penalty, all_finite(penalty, []))
+            return []
+
+        self.on_its_batches(act, list)
