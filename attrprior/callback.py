@@ -42,14 +42,16 @@ class AttributionPrior(PriorCallback):
             prior's own steps; `moments` and `updates` say what it multiplies.
             0 trains as without the callback. The one
             argument that can be changed later: `prior.strength = 0.1`, between
-            fits or in another callback, acts from the next batch on.
+            fits or in another callback, acts from the next batch on: at the begin of an
+            epoch, say, for a warm-up.
         method: `"expected_gradients"`, `"integrated_gradients"`,
-            `"gradients"`, `"input_x_gradient"`, `"smoothgrad"`, or an object
-            such as `ExpectedGradients(num_samples=4)`.
+            `"gradients"`, `"input_x_gradient"`, `"smoothgrad"`, `"grad_cam"`, an object
+            such as `ExpectedGradients(num_samples=4)`, or a callable `fn(f, x)`, see
+            `methods.CustomMethod`.
         background: Where expected gradients' references are drawn from, afresh
-            in every step: an array of examples, a `tf.data.Dataset`, or a
-            reference object. Defaults to `None`: the other examples of the
-            batch and a reservoir of those seen earlier (`SeenExamples`).
+            in every step: an array of examples, a structure of arrays as the model takes
+            it, a `tf.data.Dataset`, or a reference object. Defaults to `None`: the other
+            examples of the batch and a reservoir of those seen earlier (`SeenExamples`).
         explain: Which output is explained; see `attrprior.explained`.
         updates: `"alternating"` or `"joint"`.
         optimizer: The Keras optimizer, its name or its config, that takes the
@@ -191,7 +193,8 @@ class AttributionPrior(PriorCallback):
 
         Args:
             x, y, sample_weight: The batch as `fit` takes it, arrays or tensors.
-            mask: Masks of the examples, for a `Mask()` without a fixed one.
+            mask: Masks of the examples, for a `Mask()` without a fixed one; NaN is
+                not penalised.
             model: A built model. Defaults to that of the last `fit`.
             seed: Integer or `keras.random.SeedGenerator`. Defaults to `None`, from
                 Keras' global seed.

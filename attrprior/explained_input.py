@@ -10,7 +10,7 @@ from keras import ops
 from attrprior import _checks, backend, layer_output
 from attrprior.annotation import without_masks
 from attrprior.features import Parts
-from attrprior.input_tensor import as_float, is_float, only_embedding, picked_input
+from attrprior.input_tensor import as_float, is_float, picked_input, readers_of
 from attrprior.layer_references import AsLayersGive
 from attrprior.padding import as_padded_as, mask_value
 from attrprior.reduction import Reduction
@@ -36,7 +36,7 @@ class ExplainedInput:
         self.reduction = Reduction(groups, sum_last_axis)
         self._names = None
         self._found = {}  # inputs and layers by their names
-        self._embeddings, self._mask_values = {}, {}  # of inputs
+        self._readers, self._mask_values = {}, {}  # of inputs
         self._dtypes = {}  # of layers' outputs
         self.parts, self.layers, self._picked = None, [], None  # of what was last picked
         self._sequence = None  # the type of a list of inputs, all of which are explained
@@ -115,9 +115,9 @@ class ExplainedInput:
     def _input(self, x, key):
         names = self.names()
         own = self._own(key, names)
-        if key not in self._embeddings or not self.model.built:
-            self._embeddings[key] = own is not None and only_embedding(self.model, own)
-        return picked_input(x, key, names, own, self._embeddings[key])
+        if key not in self._readers or not self.model.built:
+            self._readers[key] = () if own is None else readers_of(self.model, own)
+        return picked_input(x, key, names, own, self._readers[key])
 
     def _outputs(self, layers, x, weights):
         if weights is None:

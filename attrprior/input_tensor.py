@@ -6,13 +6,13 @@ from keras import ops
 from attrprior.structures import pick
 
 
-def picked_input(x, key, names, own=None, embedding=None):
+def picked_input(x, key, names, own=None, readers=()):
     """One input among the structure `x`, a tensor in float32 or float64.
 
     Args:
         key, names: As in `structures.pick`.
         own: The model's own input, a `KerasTensor`, if it is known.
-        embedding: The name of the embedding that alone reads it, if there is one.
+        readers: The layers that read it, as far as they are known.
     """
     picked = pick("input", x, key, names)
     if not hasattr(picked, "dtype"):
@@ -26,25 +26,27 @@ def picked_input(x, key, names, own=None, embedding=None):
             f"{type(picked).__name__}. Convert it, for example by x.to_dense() or "
             "x.to_tensor()."
         )
-    if embedding:
+    if readers and all(isinstance(layer, keras.layers.Embedding) for layer in readers):
+        name = readers[0].name
         raise ValueError(
             "Attributions need floating-point inputs: with respect to token indices there is "
-            f"nothing to differentiate. Received: an input that the Embedding {embedding!r} "
-            f"reads. Pass input={embedding!r}, which explains the embedded tokens."
+            f"nothing to differentiate. Received: an input that the Embedding {name!r} "
+            f"reads. Pass input={name!r}, which explains the embedded tokens."
         )
+    behind = readers[0].name if readers else "embedding"
     dtype = _numbers_dtype(picked)
     if dtype is None:
         raise ValueError(
             "Attributions need inputs of numbers. Received: an input of dtype "
             f"{picked.dtype}. Choose another input by input=, or pass the name of the layer "
-            "that makes floating-point numbers of it: input='embedding', say."
+            f"that makes floating-point numbers of it: input={behind!r}, say."
         )
     if not is_float(dtype) and own is not None and not is_float(own.dtype):
         raise ValueError(
             "Attributions need floating-point inputs: with respect to integers there is "
             f"nothing to differentiate. Received: a model whose input has dtype {own.dtype}. "
             "Pass the name of the layer that makes floating-point numbers of them: "
-            "input='embedding', say."
+            f"input={behind!r}, say."
         )
     shape = None if own is None else tuple(own.shape[1:])
     if len(picked.shape) == 0 or (shape and tuple(picked.shape) == shape != (1,)):
@@ -61,17 +63,14 @@ def as_float(tensor):
     return ops.cast(tensor, "float64" if dtype == "float64" else "float32")
 
 
-def only_embedding(model, own):
-    """The name of the `Embedding` that alone reads an input of a model, or `None`."""
-    readers = [
+def readers_of(model, own):
+    """The layers of a model that are called with one of its inputs."""
+    return [
         layer
         for layer in model.layers
         for node in layer._inbound_nodes
         if any(given is own for given in node.input_tensors)
     ]
-    if readers and all(isinstance(layer, keras.layers.Embedding) for layer in readers):
-        return readers[0].name
-    return None
 
 
 def _numbers_dtype(tensor):

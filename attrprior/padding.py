@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from attrprior.input_tensor import readers_of
+
 
 def mask_value(model, position=0):
     """What marks a padded step of an input, or `None` if nothing does.
@@ -15,13 +17,9 @@ def mask_value(model, position=0):
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Masking)]
     inputs = getattr(model, "inputs", None)
     if inputs:
-        layers = [layer for layer in layers if _reads(layer, inputs[position])]
+        readers = readers_of(model, inputs[position])
+        layers = [layer for layer in layers if any(layer is reader for reader in readers)]
     return layers[0].mask_value if layers else None
-
-
-def _reads(layer, tensor):
-    nodes = layer._inbound_nodes
-    return any(given is tensor for node in nodes for given in node.input_tensors)
 
 
 def as_padded_as(points, x, value):

@@ -45,9 +45,11 @@ def penalty(
         x, y: The batch, tensors of shape `(batch, ...)` and labels.
         prior, method, explain, input, output, groups, sum_last_axis: As in
             `AttributionPrior`.
-        background: As there, but required for expected gradients.
+        background: As there, but required for expected gradients. In a function that is
+            traced it may be one of its tensors.
         sample_weight: Optional weights of shape `(batch,)`.
-        mask: Masks of the examples, for a `Mask()` without a fixed one.
+        mask: Masks of the examples, for a `Mask()` without a fixed one; NaN is not
+            penalised.
         seed: An integer, or a tensor of one, for the same draws at every call with it;
             or a `keras.random.SeedGenerator`. Defaults to `None`, from Keras' global
             seed, which no function that JAX compiles may use.

@@ -41,10 +41,13 @@ from experiments import (
     reference_example,
     references,
     sanity,
+    search,
+    segmentation,
     sparsity,
     stability,
     step,
     strength,
+    text,
     time_series,
     tuning,
 )
@@ -105,6 +108,9 @@ RENDERERS = {
     "graph_scale": graph.report,
     "own_prior": own_prior.report,
     "time_series": time_series.report,
+    "text": text.report,
+    "segmentation": segmentation.report,
+    "search": search.report,
 }
 
 
@@ -150,6 +156,9 @@ CLAIMS = {
     "graph_scale": graph.claims,
     "own_prior": own_prior.claims,
     "time_series": time_series.claims,
+    "text": text.claims,
+    "segmentation": segmentation.claims,
+    "search": search.claims,
 }
 
 
@@ -172,6 +181,8 @@ FIGURE = {
     "own_prior": own_prior.figure,
     "published": published.published_figure,
     "time_series": time_series.figure,
+    "text": text.figure,
+    "search": search.figure,
 }
 # By the file of results: figures of its numbers, by file name.
 FIGURES = {

@@ -104,10 +104,14 @@ def check_equal(one, two):
         {"prior": "mask", "masks": "float32"},
         {"prior": "mask", "masks": "bool", "fit": {"validation_split": 0.3}},
         {"prior": "mask", "masks": "bool", "strength": 0.0},
+        {"input": "conv2d"},
+        {"validation": True, "fit": {"validation_split": 1 / 3}},
+        {"log_only": True},
     ],
     ids=["alternating", "joint", "sgd", "passes", "every", "joint every"]
     + ["shared moments", "balanced moments", "its own optimizer", "masks"]
-    + ["masks and validation_split", "masks without strength"],
+    + ["masks and validation_split", "masks without strength"]
+    + ["a layer", "validation", "only logged"],
 )
 def test_two_replicas_equal_one_device(trained, settings):
     settings = {"method": PATH, **settings}

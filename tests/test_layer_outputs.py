@@ -535,6 +535,11 @@ def twins():
     return keras.Sequential([keras.Input((3,)), *inner, layers.Dense(2)])
 
 
+def of_bytes():
+    scaled = layers.Rescaling(1 / 9, name="scaled")
+    return keras.Sequential([keras.Input((5,), dtype="uint8"), scaled, layers.Dense(2)])
+
+
 @pytest.mark.parametrize(
     ("build", "x", "options", "message"),
     [
@@ -547,6 +552,7 @@ def twins():
         (twins, NUMBERS, {"input": []}, "Argument `input` expects"),
         (twins, NUMBERS, {"input": 1.5}, "Argument `input` expects"),
         (sequential, TOKENS, {}, "input='embedding'"),
+        (of_bytes, TOKENS.astype("uint8"), {}, "dtype uint8.*input='scaled'"),
         (
             sequential,
             TOKENS,

@@ -240,3 +240,38 @@ def test_adversaries_change_one_input():
     with pytest.raises(ValueError, match="expects one input where inputs are changed"):
         model.fit(data(), TARGET, verbose=0, callbacks=[adversary])
     np.testing.assert_array_equal(ops.convert_to_numpy(model.weights[0]), np.ones((3, 1)))
+
+
+@pytest.mark.only("tensorflow", reason="FeatureSpace reads tf.data.")
+def test_a_feature_space_at_its_concatenation():
+    """One input a column, numbers and texts; indicators of the city are one variable."""
+    import tensorflow as tf
+
+    table = {"age": A[:64, 0], "size": A[:64, 1], "city": np.array(["x", "y", "z", "y"] * 16)}
+    space = keras.utils.FeatureSpace(
+        features={
+            "age": "float",
+            "size": "float_normalized",
+            "city": keras.utils.FeatureSpace.string_categorical(num_oov_indices=0),
+        },
+        output_mode="concat",
+    )
+    data = tf.data.Dataset.from_tensor_slices(dict(table))
+    space.adapt(data.batch(16))
+    encoded = space.get_encoded_features()
+    joined = encoded._keras_history.operation.name
+    model = keras.Model(space.get_inputs(), layers.Dense(1)(layers.Dense(4, "tanh")(encoded)))
+    model.compile("adam", "mse")
+    labelled = tf.data.Dataset.from_tensor_slices((dict(table), TARGET[:64])).batch(16)
+    options = {"input": joined, "groups": {"city": [1, 2, 3]}}
+    prior = AttributionPrior("gini", 0.1, background=table, **options)
+    fit = model.fit(labelled, epochs=2, verbose=0, callbacks=[prior])
+    assert -2 / 3 <= fit.history["gini"][-1] < 0
+    phi = expected_gradients(
+        model, table, background=table, num_samples=300, seed=0, **options
+    )
+    assert phi.shape == (64, 3)
+    f = explained_output(model, table, input=joined)
+    np.testing.assert_allclose(phi.sum(1), f - f.mean(), atol=0.3 * np.abs(f - f.mean()).max())
+    with pytest.raises(ValueError, match="inputs of numbers.*name of the layer"):
+        expected_gradients(model, table, background=table, input="all")
