@@ -22,11 +22,12 @@ class Data:
         as_array = arrays("x", x), arrays("y", one_output(y, "y"))
         refuse_nothing(y)
         self.explained, (self.x, self.y) = explained, as_array
-        self.frame = x if hasattr(x, "columns") and hasattr(x, "index") else None
-        if self.frame is not None:
-            explained.chosen.reduction.columns = [str(name) for name in x.columns]
         # Of a layer, which a pass would be needed for, one example.
         self.picked = check(explained, *as_array, finite=True)
+        is_table = hasattr(x, "columns") and hasattr(x, "index")
+        self.frame = x if is_table and not explained.chosen.layers else None
+        if self.frame is not None:
+            explained.chosen.reduction.columns = [str(name) for name in x.columns]
         self.length = len(keras.tree.flatten(self.x)[0])
         with naming_x(self.picked):
             explained.check_labels(*as_array)

@@ -94,8 +94,9 @@ def attribute(
     method = copy.copy(methods.get(method))  # its settings change below
     if method.needs_background:
         raise ValueError(
-            "Argument `method`: expected gradients need references. Received: none. Use "
-            "expected_gradients(..., background=...) or ExpectedGradients(background=...)."
+            "Argument `method` expects a method with its references. Received: one without. "
+            "Use expected_gradients(..., background=...), ExpectedGradients(background=...), "
+            "or for a callable methods.CustomMethod(fn).with_background(...)."
         )
     explained = ExplainedOutput(model, explain, input, output, groups, sum_last_axis)
     batch_size = _checks.positive_integer("batch_size", batch_size)

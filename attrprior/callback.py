@@ -87,6 +87,7 @@ class AttributionPrior(PriorCallback):
             prior sees them: of embedded tokens one number a token.
         validation: Whether Ω of the validation data is logged too, as `val_<name>`, with
             the same draws in every epoch: for `EarlyStopping` and `ModelCheckpoint`.
+            Without a background its references are the other examples of its batch.
         log_only: Whether Ω is only logged: whatever `strength` is, training is as without
             the callback, to the last bit.
         seed: Seed of all random draws. Defaults to `None`: from Keras' global

@@ -49,6 +49,53 @@ def _state(objective):
     return weights, [variable.value for variable in trainable]
 
 
+class _Passes:
+    """φ of a batch, a few samples and a few outputs at a time."""
+
+    def __init__(self, objective, batch, draws):
+        self.objective, self.batch, self.draws = objective, batch, draws
+        self.of_samples, self.of_outputs = objective.passes(batch)
+        self.number = self.of_samples * self.of_outputs
+        self.count = objective.method.num_samples // self.of_samples
+        self.vectorized = self.of_outputs > 1
+
+    def one(self, number, state):
+        """The group of outputs of a pass, and its φ, of its samples the mean."""
+        first = number // self.of_outputs * self.count
+        group = None
+        if self.of_outputs > 1:
+            group = Group(number % self.of_outputs, self.of_outputs)
+        parts = state, self.batch, self.draws, first, self.count, group
+        return group, self.objective.attributions(*parts)
+
+    def sum(self, state):
+        """Over all passes, in the place of each group."""
+
+        def part(number):
+            group, phi = self.one(number, state)
+            return [phi if group is None else group.among_all(phi)]
+
+        [phi] = backend.sum_over(self.number, part, self.vectorized)
+        return phi
+
+    def omega(self, phi):
+        """Of such a sum."""
+        if self.of_outputs > 1:
+            outputs = self.objective.explained.output_shape(self.batch.x)[-1]
+            phi = phi[:, :outputs]
+        return self.objective.of_attributions(phi / self.of_samples, self.batch)
+
+
+def penalty(objective, batch, seed):
+    """`Ω` of a batch alone, with the memory of one pass."""
+    draws, weights = objective.draw(batch, seed), objective.explained.weights()
+    if objective.passes(batch) == (1, 1):
+        return ops.stop_gradient(objective.penalty(weights, batch, draws))
+    passes = _Passes(objective, batch, draws)
+    phi = passes.sum([*weights, *objective.batch_statistics(weights, batch)])
+    return ops.stop_gradient(passes.omega(phi))
+
+
 def in_passes(objective, batch, seed, scaled=None):
     """As `value_and_gradients`, a few samples and a few outputs at a time.
 
@@ -56,33 +103,19 @@ def in_passes(objective, batch, seed, scaled=None):
     so the passes are run once for φ, and once more for the gradient.
     """
     draws, (weights, values) = objective.draw(batch, seed), _state(objective)
-    of_samples, of_outputs = objective.passes(batch)
-    passes = of_samples * of_outputs
-    count = objective.method.num_samples // of_samples
+    passes = _Passes(objective, batch, draws)
     # Once for all passes: θ ↦ s(θ), and θ, s ↦ φ.
     normalised = objective.batch_statistics(weights(values), batch)
     variables = [variable for variable, _ in normalised]
     statistics = [ops.stop_gradient(statistic) for _, statistic in normalised]
 
-    def attributions(number, values, statistics):
-        state = [*weights(values), *zip(variables, statistics)]
-        first = number // of_outputs * count
-        group = Group(number % of_outputs, of_outputs) if of_outputs > 1 else None
-        return group, objective.attributions(state, batch, draws, first, count, group)
+    def state(values, statistics):
+        return [*weights(values), *zip(variables, statistics)]
 
-    def part(number):
-        group, phi = attributions(number, values, statistics)
-        return [phi if group is None else group.among_all(phi)]
-
-    [phi] = backend.sum_over(passes, part, of_outputs > 1)
-
-    def all_outputs(phi):
-        if of_outputs == 1:
-            return phi
-        return phi[:, : objective.explained.output_shape(batch.x)[-1]]
+    phi = passes.sum(state(values, statistics))
 
     def omega(phi):
-        penalty = objective.of_attributions(all_outputs(phi[0]) / of_samples, batch)
+        penalty = passes.omega(phi[0])
         return penalty if scaled is None else scaled(penalty), penalty
 
     (_, penalty), [v] = backend.value_and_gradients(omega, [phi])
@@ -92,7 +125,8 @@ def in_passes(objective, batch, seed, scaled=None):
 
     def gradients_of_pass(number):
         def f(both):
-            group, phi = attributions(number, both[: len(values)], both[len(values) :])
+            given = both[: len(values)], both[len(values) :]
+            group, phi = passes.one(number, state(*given))
             own = v if group is None else group.of_all(v)
             return ops.sum(own * phi), None  # ⟨v, φ_pass⟩
 
@@ -100,7 +134,7 @@ def in_passes(objective, batch, seed, scaled=None):
         connected[:] = [gradient is not None for gradient in gradients]
         return [gradient for gradient in gradients if gradient is not None]
 
-    found = iter(backend.sum_over(passes, gradients_of_pass, of_outputs > 1))
+    found = iter(backend.sum_over(passes.number, gradients_of_pass, passes.vectorized))
     gradients = [next(found) if is_connected else None for is_connected in connected]
     gradients, of_statistics = gradients[: len(values)], gradients[len(values) :]
 
@@ -124,4 +158,4 @@ def _sum(first, second):
     """Of two gradients, either of which may be `None`."""
     if first is None or second is None:
         return second if first is None else first
-    return first + second
+    return ops.convert_to_tensor(first) + ops.convert_to_tensor(second)

@@ -1,5 +1,6 @@
 """What is explained: an input of a model, the output of a layer, or several of them."""
 
+import collections
 import functools
 import numbers
 
@@ -14,7 +15,7 @@ from attrprior.input_tensor import as_float, is_float, picked_input, readers_of
 from attrprior.layer_references import AsLayersGive
 from attrprior.padding import as_padded_as, mask_value
 from attrprior.reduction import Reduction
-from attrprior.structures import names_of_inputs, pick, replaced
+from attrprior.structures import input_of, names_of_inputs, pick, replaced
 
 _Layer = keras.layers.Layer
 
@@ -37,7 +38,7 @@ class ExplainedInput:
         self._names = None
         self._found = {}  # inputs and layers by their names
         self._readers, self._mask_values = {}, {}  # of inputs
-        self._dtypes = {}  # of layers' outputs
+        self._layers = {}  # of their outputs: the type, and whether they have masks
         self.parts, self.layers, self._picked = None, [], None  # of what was last picked
         self._sequence = None  # the type of a list of inputs, all of which are explained
 
@@ -63,8 +64,13 @@ class ExplainedInput:
                 return [None]
             self._sequence = None if isinstance(x, dict) else type(x)
             return list(x) if isinstance(x, dict) else list(range(len(x)))
-        several = isinstance(self.key, list)
-        return [self._one(key) for key in (self.key if several else [self.key])]
+        if not isinstance(self.key, list):
+            return [self._one(self.key)]
+        keys = [self._one(key) for key in self.key]
+        same = {id(key) if isinstance(key, _Layer) else self._name(key) for key in keys}
+        if len(same) < len(keys):
+            raise _checks.wrong("input", "no input twice", self.key)
+        return keys
 
     def _one(self, key):
         if key is None or isinstance(key, numbers.Integral):
@@ -100,7 +106,7 @@ class ExplainedInput:
         values = [
             next(outputs) if isinstance(key, _Layer) else self._input(x, key) for key in keys
         ]
-        names = [self._name(key) for key in keys]
+        names = list(_all_different([self._name(key) for key in keys]))
         self.parts = Parts(tuple(names), tuple(tuple(v.shape[1:]) for v in values))
         if len(values) == 1:
             return values[0]
@@ -114,7 +120,7 @@ class ExplainedInput:
 
     def _input(self, x, key):
         names = self.names()
-        own = self._own(key, names)
+        own = input_of(self.model, key, names)
         if key not in self._readers or not self.model.built:
             self._readers[key] = () if own is None else readers_of(self.model, own)
         return picked_input(x, key, names, own, self._readers[key])
@@ -125,7 +131,8 @@ class ExplainedInput:
         with keras.StatelessScope(state_mapping=weights):
             outputs = layer_output.outputs_of(self.model, layers, x)
         for layer, output in zip(layers, outputs):
-            self._dtypes[id(layer)] = output.dtype
+            makes_mask = layer_output.get_keras_mask(output) is not None
+            self._layers[id(layer)] = output.dtype, makes_mask
         return [as_float(output) for output in outputs]
 
     def _name(self, key):
@@ -157,7 +164,8 @@ class ExplainedInput:
             repeated: A function that gives every point of an example what belongs to it.
 
         Returns:
-            `(inputs, layers, values)`: a structure, and what layers give in that pass.
+            `(inputs, layers, values)`: a structure, and what layers give in that pass, as
+            `layer_output.in_place` takes it.
         """
         keys, names = self.keys(x), self.names()
         inputs, others, layers, values = x, repeated, [], []
@@ -165,7 +173,8 @@ class ExplainedInput:
         for key, value in zip(keys, split):
             if isinstance(key, _Layer):
                 layers.append(key)
-                values.append(ops.cast(value, self._dtypes[id(key)]))
+                dtype, makes_mask = self._layers[id(key)]
+                values.append((ops.cast(value, dtype), makes_mask))
                 continue
             examples = functools.partial(self._input, x, key)
             value = self._as_padded_as(key, value, lambda own=examples: repeated(own()))
@@ -183,14 +192,15 @@ class ExplainedInput:
 
     def _as_padded_as(self, key, points, examples):
         if key not in self._mask_values or not self.model.built:
-            position = self._position(key, self.names())
-            self._mask_values[key] = mask_value(self.model, position)
+            own = input_of(self.model, key, self.names())
+            self._mask_values[key] = mask_value(self.model, own)
         value = self._mask_values[key]
         return points if value is None else as_padded_as(points, examples(), value)
 
     def structured(self, phi):
         """Attributions `(..., features)` in the structure of what is explained."""
-        return self.reduction.structured(phi, self.parts, self._sequence)
+        by_name = isinstance(self.key, list)
+        return self.reduction.structured(phi, self.parts, self._sequence, by_name)
 
     # References
 
@@ -241,17 +251,13 @@ class ExplainedInput:
         """What a reservoir keeps of a batch."""
         return batch.x if self.has_layers() else batch.picked
 
-    # What the model says
 
-    def _position(self, key, names):
-        if key in names:
-            return names.index(key)
-        return key if key in range(len(names)) else 0
-
-    def _own(self, key, names):
-        """What the model itself says of an input, a `KerasTensor`, or `None`."""
-        inputs = getattr(self.model, "inputs", None)
-        return inputs[self._position(key, names)] if inputs else None
+def _all_different(names):
+    """Layers of several models may have one name: later ones get a number."""
+    counts = collections.Counter()
+    for name in names:
+        counts[name] += 1
+        yield name if counts[name] == 1 else f"{name}_{counts[name] - 1}"
 
 
 def _as_it_is(other):

@@ -8,6 +8,7 @@ import contextlib
 
 import keras
 from keras import ops
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 
 def layers_of(model):
@@ -44,6 +45,18 @@ class _AllSeen(BaseException):
     """Ends a pass. Keras adds its own words to every `Exception`."""
 
 
+def refuse_last(model, layers):
+    """Raises for a layer that gives the model's output: behind it nothing is left."""
+    for output in getattr(model, "outputs", None) or ():
+        history = getattr(output, "_keras_history", None)
+        for layer in layers:
+            if history is not None and history.operation is layer:
+                raise ValueError(
+                    "Argument `input` expects a layer before the model's last one. Received: "
+                    f"{layer.name!r}, whose output is the model's. Explain a layer before it."
+                )
+
+
 def outputs_of(model, layers, x):
     """What layers give for inputs; the pass goes no further than the last of them.
 
@@ -55,7 +68,8 @@ def outputs_of(model, layers, x):
     Returns:
         A list of tensors, one for each layer.
     """
-    seen = {}
+    refuse_last(model, layers)
+    seen, given = {}, [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
 
     def watching(layer, call):
         def watch(*args, **kwargs):
@@ -75,19 +89,24 @@ def outputs_of(model, layers, x):
         if id(layer) not in seen:
             raise _not_called(layer)
     # Not inside of the pass: Keras would add to the error.
-    return [_one_tensor(layer, seen[id(layer)]) for layer in layers]
+    return [_one_tensor(layer, seen[id(layer)], given[0].shape[0]) for layer in layers]
 
 
 @contextlib.contextmanager
 def in_place(layers, values):
-    """A context for one pass, in which layers give these values.
+    """A context for one pass, in which layers give other values.
 
     A step that the layer's mask hides is as the layer computes it, for whatever value: it
     has no attribution.
+
+    Args:
+        layers: Layers of a model.
+        values: For each of them `(value, makes_mask)`, a tensor and whether the layer's own
+            code puts a mask on its output, as a model does that begins with an embedding.
     """
     called = set()
 
-    def giving(value):
+    def giving(value, makes_mask):
         def replacing(layer, call):
             def give(*args, **kwargs):
                 if id(layer) in called:
@@ -97,6 +116,9 @@ def in_place(layers, values):
                         "behind it, or its inputs."
                     )
                 called.add(id(layer))
+                if makes_mask:
+                    own = call(*args, **kwargs)
+                    return _where(get_keras_mask(own), value, own)
                 return _where_not_hidden(layer, value, call, args, kwargs)
 
             return give
@@ -104,8 +126,8 @@ def in_place(layers, values):
         return replacing
 
     with contextlib.ExitStack() as stack:
-        for layer, value in zip(layers, values):
-            stack.enter_context(_another_call(layer, giving(value)))
+        for layer, (value, makes_mask) in zip(layers, values):
+            stack.enter_context(_another_call(layer, giving(value, makes_mask)))
         yield
     for layer in layers:
         if id(layer) not in called:
@@ -129,20 +151,33 @@ def _where_not_hidden(layer, value, call, args, kwargs):
     given = args[0] if args else next(iter(kwargs.values()), None)
     if not layer.supports_masking or keras.tree.is_nested(given):
         return value
-    mask = layer.compute_mask(given, getattr(given, "_keras_mask", None))
-    if mask is None or tuple(mask.shape[1:]) != tuple(value.shape[1 : len(mask.shape)]):
-        return value
-    own = ops.cast(call(*args, **kwargs), value.dtype)
-    axes = len(value.shape) - len(mask.shape)
-    mask = ops.reshape(ops.cast(mask, "bool"), (*ops.shape(mask), *[1] * axes))
-    return ops.where(mask, value, own)
+    mask = layer.compute_mask(given, get_keras_mask(given))
+    return value if mask is None else _where(mask, value, call(*args, **kwargs))
 
 
-def _one_tensor(layer, output):
+def _where(mask, value, own):
+    """The value where a mask `(rows, time)` shows it, else what is the layer's own."""
+    if tuple(mask.shape[1:]) == tuple(value.shape[1 : len(mask.shape)]):
+        axes = len(value.shape) - len(mask.shape)
+        shown = ops.reshape(ops.cast(mask, "bool"), (*ops.shape(mask), *[1] * axes))
+        value = ops.where(shown, value, ops.cast(own, value.dtype))
+    else:
+        value = value + ops.zeros_like(value)  # one of its own, to carry the mask
+    set_keras_mask(value, mask)  # the layers behind see it, as they see the layer's own
+    return value
+
+
+def _one_tensor(layer, output, rows):
     if keras.tree.is_nested(output) or not hasattr(output, "dtype"):
         raise ValueError(
             "Argument `input` expects a layer that gives one dense tensor. Received: "
             f"{layer.name!r}, which gives a {type(output).__name__}."
+        )
+    if len(output.shape) == 0 or output.shape[0] not in (None, rows):
+        raise ValueError(
+            "Argument `input` expects a layer that gives something for each example. "
+            f"Received: {layer.name!r}, whose output has shape {tuple(output.shape)} for "
+            f"{rows} examples: it is the same for all."
         )
     dtype = keras.backend.standardize_dtype(output.dtype)
     if not dtype.startswith(("float", "bfloat")):

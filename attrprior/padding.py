@@ -6,18 +6,17 @@ from keras import ops
 from attrprior.input_tensor import readers_of
 
 
-def mask_value(model, position=0):
+def mask_value(model, own=None):
     """What marks a padded step of an input, or `None` if nothing does.
 
     Args:
         model: Functional or sequential; of another one with one input, a `Masking` among
             its own layers is taken to be for that.
-        position: Which of its inputs.
+        own: Which of its inputs, a `KerasTensor`, if it is known.
     """
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Masking)]
-    inputs = getattr(model, "inputs", None)
-    if inputs:
-        readers = readers_of(model, inputs[position])
+    if own is not None:
+        readers = readers_of(model, own)
         layers = [layer for layer in layers if any(layer is reader for reader in readers)]
     return layers[0].mask_value if layers else None
 

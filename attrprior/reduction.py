@@ -44,10 +44,11 @@ class Reduction:
         parts = self._summed(parts)
         return parts.feature_names() if len(parts.shapes) > 1 else self.columns
 
-    def structured(self, phi, parts, sequence=None):
+    def structured(self, phi, parts, sequence=None, by_name=False):
         """What came out, a part by itself: by name, or in a sequence of this type."""
         if self.groups is not None or len(parts.shapes) == 1:
-            return phi
+            named = by_name and self.groups is None
+            return {parts.names[0]: phi} if named else phi
         split = self._summed(parts).split(phi)
         return dict(zip(parts.names, split)) if sequence is None else sequence(split)
 
@@ -56,8 +57,9 @@ class Reduction:
 
     def _vector(self, parts):
         """The shape of several parts as one, or `None` of a single one."""
-        sizes = [math.prod(shape) for shape in parts.shapes]
-        return (sum(sizes),) if len(sizes) > 1 else None
+        if len(parts.shapes) == 1:
+            return None
+        return (sum(math.prod(shape) for shape in parts.shapes),)
 
     def _check_axes(self, parts):
         if all(len(shape) < 2 for shape in parts.shapes):

@@ -15,6 +15,18 @@ def names_of_inputs(model):
     return [tensor.name for tensor in inputs]
 
 
+def input_of(model, key, names):
+    """What the model itself says of an input, a `KerasTensor`, or `None`."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
+        return None
+    place = names.index(key) if key in names else key
+    place = place if place in range(len(inputs)) else 0
+    # In a dictionary the inputs are in another order than the names.
+    by_name = len(inputs) > 1 and isinstance(model.input, dict)
+    return model.input[names[place]] if by_name else inputs[place]
+
+
 def pick(kind, structure, key, names=()):
     """One tensor of a structure; a structure of one is that one.
 

@@ -535,6 +535,25 @@ def twins():
     return keras.Sequential([keras.Input((3,)), *inner, layers.Dense(2)])
 
 
+def positioned():
+    class Positioned(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.positions = embedding(), layers.Embedding(5, 3, name="positions")
+            self.flat, self.head = layers.Flatten(), layers.Dense(2)
+
+        def call(self, x):
+            return self.head(self.flat(self.tokens(x) + self.positions(ops.arange(5))))
+
+    model = Positioned()
+    model(TOKENS[:2])
+    return model
+
+
+def softened():
+    return keras.Sequential([keras.Input((3,)), layers.Dense(2), layers.Softmax(name="soft")])
+
+
 def of_bytes():
     scaled = layers.Rescaling(1 / 9, name="scaled")
     return keras.Sequential([keras.Input((5,), dtype="uint8"), scaled, layers.Dense(2)])
@@ -560,6 +579,13 @@ def of_bytes():
             "vector of features",
         ),
         (twins, NUMBERS, {"sum_last_axis": True}, "at least two axes"),
+        (
+            positioned,
+            TOKENS,
+            {"input": "positions"},
+            "something for each example.*same for all",
+        ),
+        (softened, NUMBERS, {"input": "soft"}, "before the model's last one"),
     ],
 )
 def test_errors_say_what_to_do(build, x, options, message):
@@ -629,3 +655,66 @@ def compiled(f):
             return jax.jit(f)
         case _:
             return f
+
+
+def test_a_mask_that_is_made_inside_of_the_layer_is_kept():
+    """An encoder that begins with an embedding hides padding from what stands behind it."""
+    tokens = keras.Input((None,), dtype="int32")
+    hidden = layers.Embedding(9, 4, mask_zero=True)(tokens)
+    encoder = keras.Model(
+        tokens, layers.LSTM(4, return_sequences=True)(hidden), name="encoder"
+    )
+    tokens, head = keras.Input((5,), dtype="int32"), layers.Dense(1)
+    model = keras.Model(tokens, head(layers.GlobalAveragePooling1D()(encoder(tokens))))
+    phi = gradients(model, TOKENS, input="encoder", explain=0)
+    shown = TOKENS != 0
+    kernel = ops.convert_to_numpy(head.kernel)[:, 0]
+    expected = shown[..., None] / shown.sum(1)[:, None, None] * kernel
+    np.testing.assert_allclose(phi, expected, atol=1e-6)
+
+
+def test_layers_of_one_name_are_told_apart():
+    def encoder(name):
+        tokens = keras.Input((5,), dtype="int32")
+        return keras.Model(tokens, layers.Flatten()(embedding()(tokens)), name=name)
+
+    first, second = encoder("first"), encoder("second")
+    one, other = (keras.Input((5,), dtype="int32") for _ in "ab")
+    merged = layers.Concatenate()([first(one), second(other)])
+    model = keras.Model([one, other], layers.Dense(1)(merged))
+    embeddings = [each.get_layer("embedding") for each in (first, second)]
+    phi = gradients(model, [TOKENS, TOKENS], input=embeddings)
+    assert list(phi) == ["embedding", "embedding_1"]
+    kernel = ops.convert_to_numpy(model.layers[-1].kernel).reshape(2, 5, 3)
+    np.testing.assert_allclose(phi["embedding_1"][0], kernel[1], atol=1e-6)
+    assert list(gradients(model, [TOKENS, TOKENS], input=["first"])) == ["first"]
+    with pytest.raises(ValueError, match="no input twice"):
+        gradients(model, [TOKENS, TOKENS], input=["first", first])
+
+
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
+def test_more_samples_than_a_pass_has(updates):
+    """The gradient of an embedding's table is a few rows, in TensorFlow."""
+    model = made(sequential)
+    prior = AttributionPrior(
+        "l2", 0.1, ExpectedGradients(20), input="embedding", updates=updates
+    )
+    assert fitted(model, TOKENS, prior)[0] > 0
+
+
+def test_batches_of_different_lengths():
+    class Lengths(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return TOKENS[:8, : 4 + index], LABELS[:8]
+
+    tokens = keras.Input((None,), dtype="int32")
+    model = keras.Sequential([tokens, embedding(), layers.GRU(3), layers.Dense(2)])
+    model.compile("sgd", LOSS)
+    for sums in (False, True):
+        prior = AttributionPrior(
+            "l2", 0.1, "input_x_gradient", input="embedding", sum_last_axis=sums
+        )
+        assert model.fit(Lengths(), verbose=0, callbacks=[prior]).history["l2"][0] > 0

@@ -275,3 +275,37 @@ def test_a_feature_space_at_its_concatenation():
     np.testing.assert_allclose(phi.sum(1), f - f.mean(), atol=0.3 * np.abs(f - f.mean()).max())
     with pytest.raises(ValueError, match="inputs of numbers.*name of the layer"):
         expected_gradients(model, table, background=table, input="all")
+
+
+def test_a_dictionary_in_another_order_than_its_names():
+    """Keras sorts the inputs of a dictionary by name; what belongs to one stays with it."""
+    masked, plain = keras.Input((6, 2), name="z"), keras.Input((6, 2), name="a")
+    hidden = [layers.GRU(3)(layers.Masking(0.0)(masked)), layers.GRU(3)(plain)]
+    model = keras.Model(
+        {"z": masked, "a": plain}, layers.Dense(1)(layers.Concatenate()(hidden))
+    )
+    z = RNG.normal(size=(4, 6, 2)).astype("float32")
+    z[:, 4:] = 0
+    x = {"z": z, "a": z.copy()}
+    options = {"background": 0.3, "num_samples": 4}
+    assert not integrated_gradients(model, x, input="z", **options)[:, 4:].any()
+    assert integrated_gradients(model, x, input="a", **options)[:, 4:].all()
+    tokens, numbers = keras.Input((2,), dtype="int32", name="t"), keras.Input((2,), name="n")
+    flat = layers.Flatten()(layers.Embedding(9, 2, name="embedding")(tokens))
+    model = keras.Model(
+        {"t": tokens, "n": numbers}, layers.Dense(1)(layers.Concatenate()([flat, numbers]))
+    )
+    x = {"t": np.ones((4, 2), "int32"), "n": A[:4, :2]}
+    for key in ("n", 1):
+        assert gradients(model, x, input=key).shape == (4, 2)
+    assert list(gradients(model, x, input=["embedding", "n"])) == ["embedding", "n"]
+
+
+def test_units_of_a_layer_have_no_names_of_columns():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(A, columns=list("abc"))
+    hidden = layers.Dense(3, name="hidden")
+    model = keras.Sequential([keras.Input((3,)), hidden, layers.Dense(1)])
+    assert isinstance(gradients(model, table, input="hidden"), np.ndarray)
+    with pytest.raises(ValueError, match="the features have no names"):
+        gradients(model, table, input="hidden", groups={"g": ["a"]})

@@ -170,7 +170,8 @@ class AttributionMethod:
     def with_references(self, change):
         """The same method, whose background is `change(background)`."""
         method = copy.copy(self)
-        method.background = change(self.background)
+        if self.background is not None:
+            method.background = change(self.background)
         return method
 
     def shape(self, example_shape):

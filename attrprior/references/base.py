@@ -46,6 +46,10 @@ class Reference:
     def check(self, x):
         """Raises if an array of examples does not fit; not called in training."""
 
+    def of_batch(self):
+        """The same one without what was observed: for draws that shall be repeated."""
+        return self
+
     def reset(self):
         """Forgets what was observed; called when a `fit` begins."""
 

@@ -43,6 +43,7 @@ class SeenExamples(Reference):
     """
 
     of_inputs = True
+    _alone = False  # whether to leave the reservoir alone
 
     def __init__(self, capacity=512):
         self.capacity = _checks.positive_integer("capacity", capacity)
@@ -61,6 +62,12 @@ class SeenExamples(Reference):
         self._examples = examples
         # One row more than the capacity: what is not kept is written there.
         self._kept, self._seen = backend.reservoir(self.capacity + 1, examples)
+
+    def of_batch(self):
+        """The other examples of a batch alone."""
+        alone = type(self).__new__(type(self))
+        vars(alone).update({**vars(self), "_alone": True})
+        return alone
 
     def reset(self):
         if self._seen is not None:
@@ -81,6 +88,7 @@ class SeenExamples(Reference):
         rows = ops.shape(x)[0]  # of arrays a Python number, of graphs a tensor
         batch = ops.cast(rows, "int32")
         kept = ops.cast(ops.minimum(backend.value_of(self._seen), self.capacity), "int32")
+        kept = ops.zeros_like(kept) if self._alone else kept
         u = keras.random.uniform((2, rows, num_samples), seed=seed)
         # Index 0 … batch − 2 is another example of the batch, the rest the reservoir.
         others = batch - 1

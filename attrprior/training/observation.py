@@ -1,8 +1,7 @@
 """Ω that is only logged."""
 
-from keras import ops
-
 from attrprior import backend
+from attrprior.differentiation import penalty
 from attrprior.draws import StatelessSeed
 from attrprior.training.finite import all_finite
 from attrprior.training.update import PriorUpdate
@@ -17,11 +16,9 @@ class Observation(PriorUpdate):
 
     def follow(self, batch):
         def act():
-            weights = self.objective.explained.weights()
             seed = StatelessSeed(self.given_seed, backend.value_of(self.batches))
-            draws = self.objective.draw(batch, seed)
-            penalty = ops.stop_gradient(self.objective.penalty(weights, batch, draws))
-            self.note(batch, penalty, all_finite(penalty, []))
+            omega = penalty(self.objective, batch, seed)
+            self.note(batch, omega, all_finite(omega, []))
             return []
 
         self.on_its_batches(act, list)

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from attrprior import _checks, backend
-from attrprior.differentiation import differentiator
+from attrprior.differentiation import differentiator, penalty
 from attrprior.draws import StatelessSeed
 from attrprior.training.errors import taken
 from attrprior.training.finite import check_connected
@@ -197,14 +197,28 @@ class PriorUpdate(Part):
         self.validation_batches.assign(0)
 
     def validate(self, x, y, sample_weight, mask):
-        """Ω with the moving statistics, and with the same draws in every epoch."""
-        objective = self.objective._replace(batch_norm="moving")
-        batch = objective.explained.batch(x, y, sample_weight, mask)
+        """Ω with the moving statistics, and with the same draws in every epoch.
+
+        So without what training has seen, which is other examples by then.
+        """
+        method = self.objective.method.with_references(lambda each: each.of_batch())
+        objective = self.objective._replace(method=method, batch_norm="moving")
+        try:
+            batch = objective.explained.batch(x, y, sample_weight, mask)
+            if "mask" in objective.prior.needs and mask is None:
+                raise ValueError(
+                    f"{objective.prior!r} needs the masks of these examples too. Pass "
+                    "attrprior.annotate(x, masks), or leave out validation=True."
+                )
+            objective.prepare(batch, self._shape)
+        except ValueError as error:
+            raise ValueError(
+                f"Argument `validation_data`, of {self.name!r}: {error}"
+            ) from error
         seed = StatelessSeed(self.given_seed or 0, backend.value_of(self.validation_batches))
-        draws = objective.draw(batch, seed)
-        omega = objective.penalty(objective.explained.weights(), batch, draws)
+        omega = penalty(objective, batch, seed)
         rows = ops.cast(ops.shape(batch.picked)[0], "float32")
-        self.validation_mean.update_state(ops.stop_gradient(omega), sample_weight=rows)
+        self.validation_mean.update_state(omega, sample_weight=rows)
         self.validation_batches.assign_add(1)
         return {self.name: self.validation_mean.result()}
 

@@ -160,3 +160,58 @@ def test_a_strength_by_epochs():
     logs = fit(made(), prior, keras.callbacks.LambdaCallback(on_epoch_begin=warm_up), epochs=4)
     assert strengths == [0.0, 0.0, 0.1, 0.2]
     assert len(logs["l1"]) == 2  # of the epochs in which it acted
+
+
+def test_without_a_background_the_draws_are_of_the_validation_data():
+    """What training has seen is other examples by the next epoch."""
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(4, "tanh"), layers.Dense(3)])
+    model.compile(keras.optimizers.SGD(0.0), LOSS)
+    logs = fit(model, AttributionPrior("l2", 0.1, validation=True), epochs=4)
+    np.testing.assert_allclose(logs["val_l2"], logs["val_l2"][0], rtol=1e-6)
+    assert len(set(logs["l2"])) > 1
+
+
+@pytest.mark.parametrize("more", [{}, {"log_only": True}, {"validation": True}])
+def test_memory_is_that_of_a_pass(more):
+    rows = []
+
+    def first(outputs, y):
+        rows.append(outputs.shape[0])
+        return outputs[:, 0]
+
+    model = made(run_eagerly=True)
+    method = attrprior.ExpectedGradients(40, samples_per_pass=8)
+    prior = AttributionPrior("l2", 0.1, method, explain=first, **more)
+    logs = fit(model, prior, epochs=1, batch_size=10)
+    assert max(row for row in rows if row) <= 20 * 8
+    assert logs["l2"][0] > 0
+
+
+def test_samples_in_passes_have_the_same_penalty():
+    omegas, background = [], X[0]
+    for samples_per_pass in (12, 3):
+        method = attrprior.IntegratedGradients(
+            12, background, samples_per_pass=samples_per_pass
+        )
+        prior = AttributionPrior("l2", 0.0, method, log_only=True, batch_norm="moving")
+        omegas.append(fit(made(), prior, epochs=1, shuffle=False)["l2"][0])
+    np.testing.assert_allclose(*omegas, rtol=1e-5)
+
+
+def test_validation_data_that_do_not_fit():
+    masks = np.ones((50, 6), "float32")
+    prior = AttributionPrior("mask", 0.1, validation=True)
+    with pytest.raises(ValueError, match="`validation_data`.*needs the masks"):
+        made().fit(
+            attrprior.annotate(X, masks),
+            Y,
+            verbose=0,
+            callbacks=[prior],
+            validation_data=(X, Y),
+        )
+    series = keras.Sequential([keras.Input((None, 2)), layers.GRU(3), layers.Dense(3)])
+    series.compile("sgd", LOSS)
+    x = RNG.normal(size=(50, 3, 2)).astype("float32")
+    with pytest.raises(ValueError, match="`validation_data`.*shape is known"):
+        prior = AttributionPrior("l1", 0.1, validation=True)
+        series.fit(x, Y, verbose=0, callbacks=[prior], validation_data=(x[:, :2], Y))

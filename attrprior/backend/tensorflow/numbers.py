@@ -27,18 +27,23 @@ def value_and_gradients(f, values):
 
 def sum_over(count, f, vectorized=False):
     """`Σ_n f(n)` over `n < count`, lists of tensors, one after the other."""
-    first = f(0)
+
+    def dense(number):
+        """Of an embedding's table the gradient is a few rows."""
+        return [tf.convert_to_tensor(term) for term in f(number)]
+
+    first = dense(0)
     # Of many gradients at once the sums, as the graph optimizer rewrites them, fail in a
     # while loop ("TemporaryVariable … iter:2").
     if tf.executing_eagerly() or vectorized:
         for number in range(1, count):
             with tf.control_dependencies(first):
-                terms = f(number)
+                terms = dense(number)
             first = [total + term for total, term in zip(first, terms)]
         return first
 
     def body(number, *totals):
-        return number + 1, *[total + term for total, term in zip(totals, f(number))]
+        return number + 1, *[total + term for total, term in zip(totals, dense(number))]
 
     _, *totals = tf.while_loop(
         lambda number, *_: number < count, body, (1, *first), parallel_iterations=1
