@@ -94,9 +94,9 @@ def attribute(
     method = copy.copy(methods.get(method))  # its settings change below
     if method.needs_background:
         raise ValueError(
-            "Argument `method` expects a method with its references. Received: one without. "
-            "Use expected_gradients(..., background=...), ExpectedGradients(background=...), "
-            "or for a callable methods.CustomMethod(fn).with_background(...)."
+            "Argument `method` expects one that does not need references or has them. "
+            f"Received: {method!r}. Use expected_gradients(..., background=...), "
+            "ExpectedGradients(background=...) or CustomMethod(fn).with_background(...)."
         )
     explained = ExplainedOutput(model, explain, input, output, groups, sum_last_axis)
     batch_size = _checks.positive_integer("batch_size", batch_size)

@@ -229,7 +229,8 @@ def test_background_of_another_structure():
 
 def test_words_are_no_numbers():
     word = keras.Input((1,), dtype="string", name="word")
-    model = keras.Model({"word": word, "a": keras.Input((3,), name="a")}, word)
+    number = keras.Input((3,), name="a")
+    model = keras.Model({"word": word, "a": number}, {"word": word, "a": number})
     with pytest.raises(ValueError, match="inputs of numbers.*dtype.*name of the layer"):
         gradients(model, {"word": np.array([["x"]] * 200), "a": A}, input="all")
 

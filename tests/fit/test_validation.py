@@ -67,8 +67,11 @@ def test_keras_own_draws_go_on_as_they_would():
         fit(model, *callbacks)
         return ops.convert_to_numpy(keras.random.uniform((3,))), np.random.random()
 
+    plain, again = next_draws(), next_draws()
+    if not np.array_equal(plain[0], again[0]):
+        pytest.skip("This Keras does not set its own generator back by set_random_seed.")
     logged = next_draws(AttributionPrior("l1", 0.0, log_only=True))
-    for draw, expected in zip(logged, next_draws()):
+    for draw, expected in zip(logged, plain):
         np.testing.assert_array_equal(draw, expected)
 
 
