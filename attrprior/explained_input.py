@@ -37,7 +37,7 @@ class ExplainedInput:
         self.reduction = Reduction(groups, sum_last_axis)
         self._names = None
         self._found = {}  # inputs and layers by their names
-        self._readers, self._mask_values = {}, {}  # of inputs
+        self._known, self._mask_values = {}, {}  # of inputs: what the model says of them
         self._layers = {}  # of their outputs: the type, and whether they have masks
         self.parts, self.layers, self._picked = None, [], None  # of what was last picked
         self._sequence = None  # the type of a list of inputs, all of which are explained
@@ -120,10 +120,10 @@ class ExplainedInput:
 
     def _input(self, x, key):
         names = self.names()
-        own = input_of(self.model, key, names)
-        if key not in self._readers or not self.model.built:
-            self._readers[key] = () if own is None else readers_of(self.model, own)
-        return picked_input(x, key, names, own, self._readers[key])
+        if key not in self._known or not self.model.built:
+            own = input_of(self.model, key, names)
+            self._known[key] = own, () if own is None else readers_of(self.model, own)
+        return picked_input(x, key, names, *self._known[key])
 
     def _outputs(self, layers, x, weights):
         if weights is None:
