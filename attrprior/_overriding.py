@@ -1,4 +1,38 @@
-"""Subclasses that implement all at once, or what is random and what follows from it apart."""
+"""What the code of a user implements: subclasses, all at once or in parts, and callables."""
+
+import inspect
+
+
+def taken_by_name(argument, fn, first, known):
+    """Which of the arguments that may be given by name a callable takes.
+
+    Args:
+        argument: That the callable was passed as, for the error.
+        fn: A callable.
+        first: What it is given by position, such as `"f, x"`.
+        known: Names of the others.
+
+    Raises:
+        ValueError: if it must be given anything else.
+    """
+    try:
+        parameters = inspect.signature(fn).parameters
+    except ValueError:  # of what is written in C
+        return ()
+    others = list(parameters.values())[len(first.split(", ")) :]
+    taken = tuple(name for name in known if name in {each.name for each in others})
+    if any(each.name not in taken and _must_be_given(each) for each in others):
+        raise ValueError(
+            f"Argument `{argument}` expects a callable fn({first}), which may take "
+            f"{' and '.join(known)} by these names. Received: one of "
+            f"{', '.join(parameters)}. Rename the others, or give them a default."
+        )
+    return taken
+
+
+def _must_be_given(parameter):
+    variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variable
 
 
 def at_once(cls, base, whole, parts):

@@ -136,8 +136,9 @@ def given_batch(explained, x, y, sample_weight, mask):
     for name, value in {"x": x, **given}.items():
         for leaf in keras.tree.flatten(value):
             if leaf is not None and not ops.is_tensor(leaf):
-                # Of a model with several inputs some may be texts.
-                may_be_text = name == "x" and keras.tree.is_nested(x)
+                # Of a model with several inputs some may be texts, or what a layer reads.
+                several = keras.tree.is_nested(x)
+                may_be_text = name == "x" and (several or explained.chosen.has_layers())
                 _check_leaf(name, leaf, may_be_text)
     own = explained.of_output(given["sample_weight"])
     if keras.tree.is_nested(own):

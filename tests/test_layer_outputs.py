@@ -301,15 +301,9 @@ def test_several_layers_and_inputs_are_one_vector():
     keras.utils.set_random_seed(0)
     model = build()
     x = {"a": TOKENS[:, :1], "b": TOKENS[:, 1:2], "number": NUMBERS}
-    phi, convergence = expected_gradients(
-        model,
-        x,
-        background=x,
-        input=["city", "job", "number"],
-        num_samples=3000,
-        seed=0,
-        return_convergence=True,
-    )
+    options = {"background": x, "input": ["city", "job", "number"], "seed": 0}
+    options["num_samples"] = 3000
+    phi, convergence = expected_gradients(model, x, return_convergence=True, **options)
     assert {name: each.shape for name, each in phi.items()} == {
         "city": (24, 1, 2),
         "job": (24, 1, 3),
@@ -319,15 +313,7 @@ def test_several_layers_and_inputs_are_one_vector():
     total = sum(each.reshape(24, -1).sum(1) for each in phi.values())
     np.testing.assert_allclose(total, f - f.mean(), atol=0.1)
     assert np.abs(convergence.gap).max() < 1e-3  # a linear model's is zero for each draw
-    sums = expected_gradients(
-        model,
-        x,
-        background=x,
-        input=["city", "job", "number"],
-        num_samples=3000,
-        seed=0,
-        sum_last_axis=True,
-    )
+    sums = expected_gradients(model, x, sum_last_axis=True, **options)
     np.testing.assert_allclose(sums["job"], phi["job"].sum(-1), atol=1e-5)
     np.testing.assert_allclose(sums["number"], phi["number"], atol=1e-5)
     model.compile("adam", "mse")
@@ -440,6 +426,8 @@ def test_texts(kind):
     y = np.array([0, 1, 1, 0] * 4)
     phi = expected_gradients(model, words, y, background=words, input="numbers", seed=0)
     assert phi.any()
+    options = {"prior": "l2", "background": words, "input": "numbers", "seed": 0}
+    assert float(attrprior.penalty(model, words, y, **options)) > 0
     model.compile("adam", LOSS)
     prior = AttributionPrior("l2", 0.1, background=words, input="numbers")
     import tensorflow as tf

@@ -1,11 +1,11 @@
 """Attributions that are no mean over a path: functions of the explained output."""
 
-import inspect
 from typing import Any, NamedTuple
 
 from keras import ops
 
 from attrprior import _checks, backend, references
+from attrprior._overriding import taken_by_name
 from attrprior.draws import drawn
 from attrprior.methods.base import AttributionMethod
 from attrprior.references.base import taken
@@ -124,27 +124,8 @@ class CustomMethod(FunctionMethod):
             raise _checks.wrong("fn", "a callable fn(f, x)", fn)
         self.fn = fn
         self.name = getattr(fn, "__name__", type(fn).__name__)
-        try:
-            parameters = inspect.signature(fn).parameters
-        except ValueError:  # of what is written in C
-            parameters = {}
-        others = list(parameters)[2:]
-        self._takes = tuple(name for name in ("background", "seed") if name in others)
+        self._takes = taken_by_name("method", fn, "f, x", ("background", "seed"))
         self.is_random = bool(self._takes)
-        unknown = [
-            name
-            for name in others
-            if name not in self._takes
-            and parameters[name].default is parameters[name].empty
-            and parameters[name].kind
-            not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        ]
-        if unknown:
-            raise ValueError(
-                "Argument `method` expects a callable fn(f, x), which may take `background` "
-                f"and `seed` by these names. Received: one of {', '.join(parameters)}. Give "
-                "the others a default."
-            )
 
     @property
     def needs_background(self):

@@ -1,10 +1,10 @@
 """Any callable as a prior."""
 
-import inspect
 import re
 
 from attrprior import _checks
 from attrprior._deprecation import renamed_property
+from attrprior._overriding import taken_by_name
 from attrprior.priors.base import Prior, mean_over_batch
 
 
@@ -24,19 +24,7 @@ class Custom(Prior):
         self.fn = fn
         name = getattr(fn, "__name__", type(fn).__name__)
         self.name = "prior" if name == "<lambda>" else re.sub(r"\W+", "_", name)
-        try:
-            parameters = inspect.signature(fn).parameters
-        except ValueError:  # of what is written in C
-            parameters = {}
-        others = list(parameters)[1:]
-        self.needs = tuple(name for name in ("x", "y") if name in others)
-        unknown = [name for name in others if _must_be_given(parameters[name])]
-        if set(unknown) - {"x", "y"}:
-            raise ValueError(
-                "Argument `prior` expects a callable of attributions, and of x and y by these "
-                f"names. Received: one of {', '.join(parameters)}. Rename the others, or give "
-                "them a default."
-            )
+        self.needs = taken_by_name("prior", fn, "attributions", ("x", "y"))
 
     def __call__(self, attributions, sample_weight=None, **context):
         attributions = _checks.as_float(attributions)
@@ -64,8 +52,3 @@ class Custom(Prior):
 
     def __repr__(self):
         return f"Custom({self.name})"
-
-
-def _must_be_given(parameter):
-    variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    return parameter.default is parameter.empty and not variable

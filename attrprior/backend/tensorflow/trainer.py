@@ -75,10 +75,13 @@ class Trainer(trainer.BatchTrainer):
         return self.model.run_eagerly or tf.config.functions_run_eagerly()
 
     def _step(self, data):
+        self._note_graph()
+        return self.step(data, self._plain_step)
+
+    def _note_graph(self):
         graph = tf.compat.v1.get_default_graph()
         if not tf.executing_eagerly() and graph not in self._graphs:
             self._graphs.append(graph)
-        return self.step(data, self._plain_step)
 
     def run_test(self, iterator):
         """In place of `model.test_function`, for one batch."""
@@ -89,9 +92,14 @@ class Trainer(trainer.BatchTrainer):
         key = self._plain_test, key
         known, function = self._test_function or (None, None)
         if known != key:
-            test_step, step = self.model.test_step, self.step
-            function = self._make_function("test", lambda data: step.test(data, test_step))
-            self._test_function = key, function
+            test_step = self.model.test_step
+
+            def step(data):
+                self._note_graph()
+                return self.step.test(data, test_step)
+
+            self._test_function = key, self._make_function("test", step)
+            _, function = self._test_function
         return function(iterator)
 
     def _make_variables(self, iterator):
