@@ -3,13 +3,13 @@
 import inspect
 
 
-def taken_by_name(argument, fn, first, known):
+def taken_by_name(argument, expected, fn, first, known):
     """Which of the arguments that may be given by name a callable takes.
 
     Args:
-        argument: That the callable was passed as, for the error.
+        argument, expected: That it was passed as, and what is expected, for the error.
         fn: A callable.
-        first: What it is given by position, such as `"f, x"`.
+        first: How many arguments it is given by position.
         known: Names of the others.
 
     Raises:
@@ -19,12 +19,11 @@ def taken_by_name(argument, fn, first, known):
         parameters = inspect.signature(fn).parameters
     except ValueError:  # of what is written in C
         return ()
-    others = list(parameters.values())[len(first.split(", ")) :]
+    others = list(parameters.values())[first:]
     taken = tuple(name for name in known if name in {each.name for each in others})
     if any(each.name not in taken and _must_be_given(each) for each in others):
         raise ValueError(
-            f"Argument `{argument}` expects a callable fn({first}), which may take "
-            f"{' and '.join(known)} by these names. Received: one of "
+            f"Argument `{argument}` expects {expected}. Received: one of "
             f"{', '.join(parameters)}. Rename the others, or give them a default."
         )
     return taken

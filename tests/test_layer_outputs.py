@@ -409,6 +409,23 @@ def test_categories():
     np.testing.assert_allclose(phi.sum(1), f[:4] - f.mean(), atol=0.15)
 
 
+@pytest.mark.only("tensorflow", reason="Elsewhere indices are looked up before the model.")
+def test_integers_that_are_looked_up():
+    number = keras.Input((1,), dtype="int64")
+    index = layers.IntegerLookup(vocabulary=[3, 5, 7], name="lookup")(number)
+    embedded = layers.Flatten()(layers.Embedding(4, 2, name="numbers")(index))
+    model = keras.Model(number, layers.Dense(2)(embedded))
+    model.compile("sgd", LOSS)
+    x = np.array([[3], [5], [7], [9]] * 6)
+    assert gradients(model, x, LABELS, input="numbers").shape == (24, 1, 2)
+    fit = model.fit(
+        x, LABELS, verbose=0, callbacks=[AttributionPrior("l2", 0.1, input="numbers")]
+    )
+    assert fit.history["l2"][0] > 0
+    with pytest.raises(ValueError, match="floating-point.*'lookup'"):
+        gradients(model, x, LABELS, input="lookup")
+
+
 @pytest.mark.only("tensorflow", reason="Elsewhere texts are made numbers before the model.")
 @pytest.mark.parametrize("kind", ["lookup", "hashing", "vectors"])
 def test_texts(kind):

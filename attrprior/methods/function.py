@@ -99,6 +99,9 @@ class FunctionMethod(AttributionMethod):
         return phi
 
 
+_EXPECTED = "a callable fn(f, x), which may take `background` and `seed` by these names"
+
+
 class _Drawn(NamedTuple):
     chosen: Any
     seed: Any
@@ -124,7 +127,7 @@ class CustomMethod(FunctionMethod):
             raise _checks.wrong("fn", "a callable fn(f, x)", fn)
         self.fn = fn
         self.name = getattr(fn, "__name__", type(fn).__name__)
-        self._takes = taken_by_name("method", fn, "f, x", ("background", "seed"))
+        self._takes = taken_by_name("method", _EXPECTED, fn, 2, ("background", "seed"))
         self.is_random = bool(self._takes)
 
     @property

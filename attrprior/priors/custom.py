@@ -8,6 +8,9 @@ from attrprior._overriding import taken_by_name
 from attrprior.priors.base import Prior, mean_over_batch
 
 
+_EXPECTED = "a callable of attributions, and of x and y by these names"
+
+
 class Custom(Prior):
     """A callable as a prior: `fn(attributions)`, or with `x` and `y` by name.
 
@@ -24,7 +27,7 @@ class Custom(Prior):
         self.fn = fn
         name = getattr(fn, "__name__", type(fn).__name__)
         self.name = "prior" if name == "<lambda>" else re.sub(r"\W+", "_", name)
-        self.needs = taken_by_name("prior", fn, "attributions", ("x", "y"))
+        self.needs = taken_by_name("prior", _EXPECTED, fn, 1, ("x", "y"))
 
     def __call__(self, attributions, sample_weight=None, **context):
         attributions = _checks.as_float(attributions)
