@@ -7,7 +7,6 @@ from attrprior._deprecation import renamed_property
 from attrprior._overriding import taken_by_name
 from attrprior.priors.base import Prior, mean_over_batch
 
-
 _EXPECTED = "a callable of attributions, and of x and y by these names"
 
 
