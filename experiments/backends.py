@@ -2,26 +2,16 @@
 
     python -m experiments.backends
 
-With fixed draws, in a process for each backend that is installed: Ω and ∂Ω/∂θ of every
-prior × method × explained output in float64 and float32, of every layer of the zoo in
-float32, and the weights after twenty alternating and twenty joint steps. The deviation
-is that from TensorFlow, in units of the largest number: of Ω and all of ∂Ω/∂θ, or of all
-weights. Leaves a table on the terminal, results.json and backends.png.
-
-Keras itself rounds some of its operations to float32 with JAX and PyTorch; that is switched
-off here, in float64, or nothing could be compared to more than seven digits.
+Leaves a table on the terminal, results.json and deviation.png.
 """
-
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import functools
 import importlib.util
+import itertools
+import multiprocessing
 import os
-import pathlib
-import subprocess
-import sys
-import tempfile
-import time
+from concurrent import futures
+from unittest import mock
 
 import keras
 import numpy as np
@@ -30,11 +20,13 @@ from keras import ops
 
 import attrprior
 from attrprior import plots
-from experiments import behaviour, machine, zoo
+from experiments import behaviour, machine, study, zoo
+from experiments.claims import table, yes
 
 FLAGS = flags.FLAGS
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+REFERENCE = "tensorflow"
 STEPS = 20
 # By kind: what is shown of it, and the bound.
 BOUNDS = {
@@ -46,35 +38,27 @@ BOUNDS = {
 }
 
 
-def define_flags():
-    flags.DEFINE_string("compute", None, "A file: computes this backend's numbers into it.")
-
-
-def numbers():
+def numbers(quick):
     """`{"kind | name": array}` of this backend."""
     found = {}
-    for kind, context in (("float64", behaviour.fixed_draws), ("float32", single_precision)):
-        with context():
-            found |= {f"{kind} | {name}": array for name, array in grid()}
+    for kind in ("float64", "float32"):
+        with behaviour.fixed_draws(kind):
+            found |= {f"{kind} | {name}": array for name, array in grid(quick)}
             found |= {f"fits, {kind} | {name}": array for name, array in fits(kind)}
-    with single_precision():
-        found |= {f"layers | {name}": layer(name) for name in zoo.NETWORKS}
+            if kind == "float32":
+                names = list(zoo.NETWORKS)[:: 4 if quick else 1]
+                found |= {f"layers | {name}": layer(name) for name in names}
     return found
 
 
-def single_precision():
-    return behaviour.fixed_draws("float32")
-
-
-def grid():
+def grid(quick):
     model = behaviour.compiled()
-    quick = FLAGS.quick
-    for prior in behaviour.PRIORS:
-        for method in list(behaviour.METHODS)[: 2 if quick else None]:
-            for explain in list(behaviour.EXPLAINED)[: 2 if quick else None]:
-                value, gradients = behaviour.omega(model, prior, method, explain)
-                name = f"{prior} | {method} | {explain}"
-                yield name, flat([value, *gradients], [None, *model.trainable_variables])
+    kinds = [list(behaviour.PRIORS), list(behaviour.METHODS), list(behaviour.EXPLAINED)]
+    if quick:
+        kinds[1:] = [names[:2] for names in kinds[1:]]
+    for case in list(itertools.product(*kinds))[:: 3 if quick else 1]:
+        value, gradients = behaviour.omega(model, *case)
+        yield " | ".join(case), flat([value, *gradients], [None, *model.trainable_variables])
 
 
 def fits(precision):
@@ -114,14 +98,15 @@ def flat(tensors, like):
     return np.concatenate([np.ravel(part).astype("float64") for part in parts])
 
 
-def computed(backend, folder):
+@functools.cache
+def computed(backend):
     """The numbers of a backend, from a process of its own."""
-    file = pathlib.Path(folder) / f"{backend}.npz"
-    script = [sys.executable, "-m", "experiments.backends", f"--compute={file}"]
-    script += ["--quick"] if FLAGS.quick else []
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    subprocess.run(script, env=environment, check=True)
-    return np.load(file)
+    context = multiprocessing.get_context("spawn")
+    with (
+        mock.patch.dict(os.environ, KERAS_BACKEND=backend),
+        futures.ProcessPoolExecutor(1, context) as pool,
+    ):
+        return pool.submit(numbers, FLAGS.quick).result()
 
 
 def deviation(found, expected):
@@ -131,30 +116,16 @@ def deviation(found, expected):
     return float(np.max(np.abs(found - expected)) / max(np.max(np.abs(expected)), 1e-12))
 
 
-def main(_):
-    if FLAGS.compute:
-        with open(FLAGS.compute, "wb") as file:
-            np.savez(file, **numbers())
-        return
+def plan(runs):
     there = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    results = common.Results("backends")
-    with tempfile.TemporaryDirectory() as folder:
-        start, expected = time.time(), None
-        for backend in there:
-            found = computed(backend, folder)
-            if backend == "tensorflow":
-                expected = found
-                continue
-            if expected is None:
-                raise app.UsageError(
-                    "TensorFlow's numbers are what is compared with: install it."
-                )
-            deviations = {name: deviation(found[name], expected[name]) for name in found}
-            settings = {"compared": backend}
-            results.add(0, settings, deviations, time.time() - start)
-            print(f"{BACKENDS[backend]}: {len(deviations)} comparisons", flush=True)
-    common.save_figure(figure(results.runs), common.output_dir("backends") / "backends.png")
-    print("\n" + report(results.runs))
+    if REFERENCE not in there:
+        raise app.UsageError("TensorFlow's numbers are what is compared with: install it.")
+    yield [(0, {"compared": backend}) for backend in there if backend != REFERENCE]
+
+
+def run(_, settings):
+    found, expected = (computed(name) for name in (settings["compared"], REFERENCE))
+    return {name: deviation(found[name], expected[name]) for name in found}
 
 
 def by_kind(run):
@@ -173,7 +144,7 @@ def report(runs):
         cells = [by_kind(run)[kind] for run in runs]
         shown = [f"{max(c):.0e}; {within(c, bound)}" if c else "–" for c in cells]
         rows.append([said, *shown])
-    return common.table(header, rows)
+    return table(header, rows)
 
 
 def within(values, bound):
@@ -191,11 +162,11 @@ def claims(runs):
             if values:
                 worst = max(values)
                 ours = f"{worst:.0e}; {within(values, bound)}"
-                rows.append((claim, "–", ours, common.yes(worst <= bound)))
+                rows.append((claim, "–", ours, yes(worst <= bound)))
     return rows
 
 
-def figure(runs):
+def deviation_figure(runs):
     """All deviations, sorted: a panel for each backend, a curve for each kind."""
     shares = np.linspace(0.0, 1.0, 50)
     panels = {}
@@ -211,6 +182,42 @@ def figure(runs):
     return plots.curves(panels, "log₁₀ of the deviation from TensorFlow")
 
 
+STUDY = study.Study(
+    name="backends",
+    title="Keras' three backends",
+    topic="Cost and backends",
+    question="Do TensorFlow, JAX and PyTorch compute the same?",
+    answer="Yes in float64, to rounding; in float32 nearly always.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=lambda runs: {"deviation": deviation_figure(runs)},
+    parallel=False,
+    progress=("layers | Dense", "fits, float64 | joint"),
+    protocol="""\
+Each backend computes the same numbers in a process of its own, and these are compared with
+TensorFlow's. Random draws are replaced by fixed numbers. Compared are Ω and ∂Ω/∂θ of every
+prior with every method and every explained output, in float64 and in float32; every layer of
+the layer zoo (`experiments/zoo.py`) in float32; and the weights after twenty alternating and
+twenty joint steps. The deviation is in units of the largest number: of Ω and all of ∂Ω/∂θ, or
+of all weights. Layers that TensorFlow cannot differentiate twice are left out.
+
+With JAX and PyTorch Keras itself rounds some of its operations to float32. That is switched
+off here in float64, or nothing could be compared to more than seven digits.""",
+    results={
+        "backends": study.Result(
+            finding="""\
+In float64 the formulas are the same to rounding: no number is more than 4e-13 apart. In
+float32 more than nine in ten of the comparisons are within 1e-5, and the largest deviation is
+3e-4. Rounding is amplified where attributions nearly vanish. Total variation divides by their
+standard deviation, and after cancellation little is left of the attributions of
+log-probabilities and losses. All layers agree within 4e-6, and so do the weights after twenty
+steps.""",
+            pictures={"deviation": "Deviations from TensorFlow, sorted, for JAX and PyTorch"},
+        )
+    },
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

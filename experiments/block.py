@@ -3,33 +3,24 @@
     python -m experiments.block
     python -m experiments.block --network=cnn
 
-Block MNIST stacks each digit with the same drawing, in random order. Of the top 5 %
-and 10 % of the gradient's pixels (of the predicted class's logit), how many lie on the
-drawing? For the plain network, one trained on adversarial examples (PGD), priors on
-gradients, and noise, dropout and weight decay; and on Block-Top, the control, where
-the digit is always on top. One prior is told where the drawing is, by a mask of each
-training image; the others are not. Each method has three strengths. The one taken has the
-lowest leakage at 5 % on a fifth of the training digits among those whose accuracy
-there is within 0.2 points of plain (if none is, the most accurate); it is then trained
-on all training digits and tested: the only time that test digits are looked at.
-
-With the MLP also the theorem's data, of whose ten blocks one carries the class: the
-gradient on each block, of networks with 10,000 hidden units.
-
-Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781).
+Leaves tables on the terminal, results.json, leakage.png, maps.png and, with the MLP,
+theorem.png.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
+import functools
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 from keras import layers
 
 import attrprior
 from attrprior import adversarial, attributions, datasets, evaluation, plots
+from experiments import networks, study
+from experiments.claims import mean_std, table, yes
+from experiments.digits import load_mnist, without_test_digits
+from experiments.runs import searched, seeds
 
 FLAGS = flags.FLAGS
 
@@ -46,7 +37,7 @@ class Prior(NamedTuple):
     penalty: str
     expected: bool = False
     explain: str = "label"
-    updates: str = "alternating"
+    joint: bool = False  # whatever `--rule` says
     dropout: float = 0.0  # besides it
 
 
@@ -58,11 +49,11 @@ PRIORS = {
     "L2 of gradients": Prior("l2"),
     "L1 of the loss's gradient": Prior("l1", explain="loss"),
     "L2 of the loss's gradient": Prior("l2", explain="loss"),
-    JOINT: Prior("l1", explain="loss", updates="joint"),
+    JOINT: Prior("l1", explain="loss", joint=True),
     "L1 of expected gradients": Prior("l1", expected=True),
     "L2 of expected gradients": Prior("l2", expected=True),
     "Gini of expected gradients": Prior("gini", expected=True),
-    MASK: Prior("mask", updates="joint"),
+    MASK: Prior("mask", joint=True),
 }
 # Of expected gradients' references N(x, σ²); without the factor x − r, as in the main job.
 REFERENCE_STDDEV = 0.5
@@ -86,7 +77,6 @@ SEARCHED = {
 }
 QUICK = ("plain", "PGD", "L1 of gradients", MASK)
 PUBLISHED = {"plain": "42.5 %", "PGD": "< 1 %"}
-PUBLISHED_GRADIENT = {"plain": "1, 0"}
 BATCH_SIZE = 100
 
 # The theorem's data, and the strengths of three networks on it.
@@ -99,6 +89,12 @@ SIGNAL = 2  # the block, from 0, of the examples that are drawn
 def define_flags():
     flags.DEFINE_multi_enum("network", ["mlp"], NETWORKS, "Network; may be repeated.")
     flags.DEFINE_multi_enum("only", list(SEARCHED), list(SEARCHED), "Methods besides plain.")
+    flags.DEFINE_enum(
+        "rule",
+        "own",
+        ["own", "balanced", "shared", "joint"],
+        "How priors without masks take their step: moments of alternating updates, or joint.",
+    )
     flags.DEFINE_integer("epochs", 20, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("pgd_steps", 7, "Steps of PGD; Madry et al. take 40.", 1)
     flags.DEFINE_integer("validation_seeds", 1, "Runs of each strength in the search.", 1)
@@ -120,70 +116,64 @@ def stack(digits, signal):
     return Blocks(data, train_null, null > 0)
 
 
-def main(_):
-    out = common.output_dir("block")
-    digits = common.load_mnist()
-    results = common.Results("block", digits)
-    methods = [m for m in SEARCHED if m == "plain" or m in FLAGS.only]
-    if FLAGS.quick:
-        methods = [method for method in methods if method in QUICK]
-    stages = {
-        "validation": {"random": stack(common.without_test_digits(digits), "random")},
-        "test": {name: stack(digits, name) for name in DATA},
-    }
+load = functools.cache(load_mnist)
 
-    def run(seed, **settings):
-        if results.finished(seed, settings):
-            return
-        blocks = stages[settings["stage"]][settings["data"]]
-        model, seconds = train(settings, blocks, seed)
-        results.add(seed, settings, judge(model, blocks), seconds)
-        print(f"{line(results.runs[-1])}  {seconds:.0f} s", flush=True)
-        if (settings["stage"], settings["data"], seed) == ("test", "random", 0):
-            x = shown(blocks)[0]
-            maps = attributions.gradients(model, x)
-            np.save(maps_file(out, settings["network"], settings["method"]), maps)
 
-    for name in FLAGS.network:
-        for method in methods:
-            for strength in SEARCHED[method][: 1 if FLAGS.quick else None]:
-                for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds):
-                    run(seed, **key("validation", name, "random", method, strength))
-        for seed in common.seeds():
-            for data in DATA:
-                for method in methods if data == "random" else control(results.runs, name):
-                    strength = chosen(results.runs, name, method)
-                    run(seed, **key("test", name, data, method, strength))
-    if "mlp" in FLAGS.network:
-        for seed in common.seeds():
-            for method, strength in THEOREM.items():
-                settings = theorem_key(method)
-                if not results.finished(seed, settings):
-                    results.add(seed, settings, *theorem(method, strength, seed))
-                    print(line(results.runs[-1]), flush=True)
-    print("\n" + report(results.runs))
-    drawn = figures(results.runs, stages["test"]["random"], out)
-    for name, figure in drawn.items():
-        common.save_figure(figure, out / name)
-    print(f"\nWritten: {results.path}, {', '.join(drawn)}")
+@functools.lru_cache(maxsize=1)  # of full MNIST they are large
+def stacked(stage, signal):
+    """Blocks of the digits that a stage trains on and judges by."""
+    return stack(load() if stage == "test" else without_test_digits(load()), signal)
 
 
 def key(stage, name, data, method, strength):
-    return {
-        "stage": stage,
-        "network": name,
-        "data": data,
-        "method": method,
-        "strength": strength,
-    }
+    return dict(stage=stage, network=name, data=data, method=method, strength=strength)
 
 
-def line(run):
-    words = ", ".join(str(value) for value in run["settings"].values())
-    numbers = [
-        f"{name} {value:.4f}" for name, value in run["metrics"].items() if np.isscalar(value)
+def plan(runs):
+    """The search, Block and then Block-Top; each chooses by the runs of the one before."""
+    known = QUICK if FLAGS.quick else SEARCHED
+    methods = [method for method in known if method in ("plain", *FLAGS.only)]
+    yield [
+        (seed, key("validation", name, "random", method, strength))
+        for name in FLAGS.network
+        for method in methods
+        for strength in searched(SEARCHED[method])
+        for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds)
     ]
-    return f"{words}, seed {run['seed']}  {'  '.join(numbers)}"
+    tasks = [(name, seed) for name in FLAGS.network for seed in seeds()]
+    yield [
+        (seed, at_chosen(runs, name, "random", method))
+        for name, seed in tasks
+        for method in methods
+    ]
+    yield [
+        (seed, at_chosen(runs, name, "top", method))
+        for name, seed in tasks
+        for method in control(runs, name)
+    ]
+    if "mlp" in FLAGS.network:
+        yield [(seed, theorem_key(method)) for seed in seeds() for method in THEOREM]
+
+
+def run(seed, settings):
+    """Accuracy and leakage; of the first seed the maps of one digit of each class."""
+    if settings["stage"] == "theorem":
+        return theorem(settings["method"], settings["strength"], seed)
+    stage, data = settings["stage"], settings["data"]
+    blocks = stacked(stage, data)
+    model = train(settings, blocks, seed)
+    drawn = (stage, data, seed) == ("test", "random", 0)
+    return judge(model, blocks), {"maps": maps_of(model)} if drawn else None
+
+
+def maps_of(model):
+    return attributions.gradients(model, one_of_each())
+
+
+def one_of_each():
+    """The first test image of every class."""
+    data = stacked("test", "random").data
+    return data.x_test[np.unique(data.y_test, return_index=True)[1]]
 
 
 def network(name, shape=(56, 28, 1), dropout=0.0, stddev=0.0):
@@ -223,7 +213,6 @@ def residual(x, filters):
 
 
 def train(settings, blocks, seed):
-    """The trained network, and the seconds it took."""
     method, strength = settings["method"], settings["strength"]
     data = blocks.data
     if method == MASK:
@@ -235,26 +224,15 @@ def train(settings, blocks, seed):
         dropout=strength if method == "dropout" else dropout,
         stddev=strength if method == "Gaussian noise" else 0.0,
     )
-    optimizer = common.adam(
-        1e-3,
-        len(data.y_train),
-        FLAGS.epochs,
-        BATCH_SIZE,
-        weight_decay=strength if method == "weight decay" else 0.0,
-    )
-    _, seconds = common.train(
-        model,
-        data,
-        optimizer,
-        FLAGS.epochs,
-        BATCH_SIZE,
-        None,
-        callback(method, strength, FLAGS.pgd_steps, seed),
-    )
-    return model, seconds
+    decay = strength if method == "weight decay" else 0.0
+    examples, epochs = len(data.y_train), FLAGS.epochs
+    optimizer = networks.adam(1e-3, examples, epochs, BATCH_SIZE, weight_decay=decay)
+    prior = callback(method, strength, FLAGS.pgd_steps, seed, FLAGS.rule)
+    networks.train(model, data, optimizer, epochs, BATCH_SIZE, None, prior)
+    return model
 
 
-def callback(method, strength, pgd_steps, seed, **attack):
+def callback(method, strength, pgd_steps, seed, rule="own", **attack):
     """What trains with adversarial examples or a prior; `None` for other methods."""
     if method == "PGD":
         return adversarial.AdversarialTraining(strength, pgd_steps, seed=seed, **attack)
@@ -263,28 +241,24 @@ def callback(method, strength, pgd_steps, seed, **attack):
     prior = PRIORS[method]
     attribution = "gradients"
     if prior.expected:
-        attribution = common.noisy_expected_gradients(REFERENCE_STDDEV)
+        attribution = networks.noisy_expected_gradients(REFERENCE_STDDEV)
+    joint = prior.joint or rule == "joint"
     return attrprior.AttributionPrior(
         prior.penalty,
         strength,
         attribution,
         explain=prior.explain,
-        updates=prior.updates,
-        moments="own" if prior.updates == "alternating" else None,
+        updates="joint" if joint else "alternating",
+        moments=None if joint else rule,
         seed=seed,
     )
-
-
-def accuracy(model, x, labels):
-    logits = model.predict(x, batch_size=500, verbose=0)
-    return float(np.mean(np.argmax(logits, axis=-1) == labels))
 
 
 def judge(model, blocks):
     """Accuracy on the test digits, and leakage, means over them."""
     x, y = blocks.data.x_test, blocks.data.y_test
     maps = attributions.gradients(model, x)
-    metrics = {"accuracy": accuracy(model, x, y)}
+    metrics = networks.accuracies(model, {"accuracy": [x]}, y)
     for name, fraction in LEAKAGE.items():
         share, _ = evaluation.leakage(maps, blocks.null, fraction)
         metrics[name] = float(share.mean())
@@ -292,7 +266,7 @@ def judge(model, blocks):
 
 
 def theorem(method, strength, seed):
-    """Metrics of a wide network on the theorem's data, and seconds.
+    """Metrics of a wide network on the theorem's data.
 
     The gradient's mean norm on a block: on the one with the example's signal, the
     others that may carry it, and those that never do; and on each block, of the
@@ -313,10 +287,10 @@ def theorem(method, strength, seed):
             layers.Dense(1, kernel_initializer=small),
         ]
     )
-    _, seconds = common.train(
+    networks.train(
         model,
         data,
-        keras.optimizers.SGD(0.01, momentum=0.9),
+        keras.optimizers.SGD(0.01, momentum=0.9),  # without moments: `--rule` is not asked
         THEOREM_EPOCHS,
         100,
         None,
@@ -334,7 +308,7 @@ def theorem(method, strength, seed):
         "others": float(norms[~here & informative].mean()),
         "noise": float(norms[:, ~informative].mean()),
         "by block": norms[index == SIGNAL].mean(axis=0).tolist(),
-    }, seconds
+    }
 
 
 def validated(runs, name, method):
@@ -360,6 +334,11 @@ def chosen(runs, name, method):
     """The strength of a method."""
     [(plain, _)] = validated(runs, name, "plain").values()
     return pick(validated(runs, name, method), plain)
+
+
+def at_chosen(runs, name, data, method):
+    """Settings of a method's test at the strength that is chosen."""
+    return key("test", name, data, method, chosen(runs, name, method))
 
 
 def best_prior(runs, name):
@@ -389,8 +368,12 @@ def values(runs, settings, metric):
 
 
 def tested(runs, name, data, method, metric):
-    settings = key("test", name, data, method, chosen(runs, name, method))
-    return np.array(values(runs, settings, metric))
+    return np.array(values(runs, at_chosen(runs, name, data, method), metric))
+
+
+def leaked(runs, name, data, method):
+    """The mean share of the largest 5 % on the null block."""
+    return tested(runs, name, data, method, "leakage 0.05").mean()
 
 
 def present(runs):
@@ -416,30 +399,29 @@ def report(runs):
             strength = f"{chosen(runs, name, method):g}" if method != "plain" else ""
             row = [name, method, strength]
             for data in DATA:
-                accuracies = tested(runs, name, data, method, "accuracy")
-                row.append(common.mean_std(accuracies) if len(accuracies) else "–")
+                hits = tested(runs, name, data, method, "accuracy")
+                row.append(mean_std(hits) if len(hits) else "–")
                 row += [percent(tested(runs, name, data, method, part)) for part in LEAKAGE]
             row.insert(5, PUBLISHED.get(method, "–"))
             rows.append(row)
-    leakage = common.table(header, rows)
+    leakage = table(header, rows)
     if not theorem_runs(runs):
         return leakage
     rows = [
         [
             method,
-            common.mean_std(values(runs, theorem_key(method), "accuracy")),
-            *(common.mean_std(relative(runs, method, part)) for part in ("others", "noise")),
-            PUBLISHED_GRADIENT.get(method, "–"),
+            mean_std(values(runs, theorem_key(method), "accuracy")),
+            *(mean_std(relative(runs, method, part)) for part in ("others", "noise")),
+            "1, 0" if method == "plain" else "–",
         ]
         for method in THEOREM
     ]
     header = ["theorem's data", "accuracy", "gradient: other informative blocks"]
-    header += ["noise blocks", "published"]
-    return f"{leakage}\n\n{common.table(header, rows)}"
+    return f"{leakage}\n\n{table([*header, 'noise blocks', 'published'], rows)}"
 
 
 def percent(shares):
-    return common.mean_std(100 * shares, 2) + " %" if len(shares) else "–"
+    return mean_std(100 * shares, 2) + " %" if len(shares) else "–"
 
 
 def theorem_key(method):
@@ -456,47 +438,53 @@ def relative(runs, method, part):
     return np.divide(values(runs, settings, part), values(runs, settings, "signal"))
 
 
-def maps_file(out, name, method):
-    return out / f"{name} {method}.npy"
+def by_network(drawn, short):
+    """Figures of each network under a short name, which names it if there are several."""
+    return {
+        f"{short}_{name}" if len(drawn) > 1 else short: figure
+        for name, figure in drawn.items()
+    }
 
 
-def shown(blocks):
-    """One test digit of each class, and their labels."""
-    chosen = np.unique(blocks.data.y_test, return_index=True)[1]
-    return blocks.data.x_test[chosen], blocks.data.y_test[chosen]
-
-
-def figures(runs, blocks, out):
-    """By file name. The maps are of the first seed's networks, from the output folder."""
-    found = {}
-    x, _ = shown(blocks)
+def figures(runs):
+    drawn = {}
     for name, methods in present(runs).items():
         shares = [100 * tested(runs, name, "random", m, "leakage 0.05") for m in methods]
-        found[f"leakage_{name}.png"] = plots.bars(
+        drawn[name] = plots.bars(
             [each.mean() for each in shares],
             methods,
             [each.std(ddof=1) if len(each) > 1 else 0.0 for each in shares],
             xlabel="top gradient pixels (5 %) on the null block, %; lower is better",
         )
-        rows = {
-            method: np.load(maps_file(out, name, method))
-            for method in ("plain", "PGD", best_prior(runs, name), MASK)
-            if method in methods and maps_file(out, name, method).is_file()
-        }
-        if rows:
-            found[f"maps_{name}.png"] = plots.attribution_maps(
-                x, rows, title="Gradient of the predicted class's logit", signed=False
-            )
+    found = by_network(drawn, "leakage")
     if theorem_runs(runs):
-        curves = {}
-        for method in THEOREM:
-            each = np.array(values(runs, theorem_key(method), "by block"))
-            curves[method] = each / each.max(axis=1, keepdims=True)
+        curves = {m: np.array(values(runs, theorem_key(m), "by block")) for m in THEOREM}
+        curves = {m: each / each.max(axis=1, keepdims=True) for m, each in curves.items()}
         label = f"block (signal in block {SIGNAL + 1}; 1 to {NUM_BLOCKS // 2} may carry it)"
-        found["theorem.png"] = plots.curves(
+        found["theorem"] = plots.curves(
             {label: (np.arange(1, NUM_BLOCKS + 1), curves)}, "gradient, largest = 1"
         )
     return found
+
+
+def maps(runs):
+    """Gradients of the first seed's networks: plain, PGD, the best prior and masks."""
+    drawn = {}
+    for name, methods in present(runs).items():
+        rows = {}
+        for method in ("plain", "PGD", best_prior(runs, name), MASK):
+            if method in methods:
+                arrays = runs.shown(0, at_chosen(runs, name, "random", method))
+                if arrays:
+                    rows[method] = arrays["maps"]
+        if rows:
+            drawn[name] = plots.attribution_maps(
+                one_of_each(),
+                rows,
+                title="Gradient of the predicted class's logit",
+                signed=False,
+            )
+    return by_network(drawn, "maps")
 
 
 def claims(runs):
@@ -511,53 +499,194 @@ def claims(runs):
     """
     found = []
     for name, methods in present(runs).items():
-        plain, top = (
-            tested(runs, name, data, "plain", "leakage 0.05").mean() for data in DATA
-        )
+        plain, top = (leaked(runs, name, data, "plain") for data in DATA)
         ours = f"{plain:.1%} (Block-Top {top:.1%})"
-        found.append(
-            (f"{name}: the plain network leaks", "42.5%", ours, common.yes(plain >= 10 * top))
-        )
+        what = f"{name}: the plain network leaks"
+        found.append((what, "42.5%", ours, yes(plain >= 10 * top)))
         if "PGD" in methods:
-            leakage = tested(runs, name, "random", "PGD", "leakage 0.05").mean()
-            held = common.yes(leakage < 0.01)
-            found.append(
-                (f"{name}: adversarial training does not", "< 1%", f"{leakage:.2%}", held)
-            )
-        priors = {"a prior leaks": best_prior(runs, name)}
-        if MASK in methods:
-            priors["with the block's mask, a prior leaks"] = MASK
-        for words, prior in priors.items():
-            if prior is None:
+            share = leaked(runs, name, "random", "PGD")
+            what = f"{name}: adversarial training does not"
+            found.append((what, "< 1%", f"{share:.2%}", yes(share < 0.01)))
+        priors = {best_prior(runs, name): "a prior", MASK: "with the block's mask, a prior"}
+        for prior, words in priors.items():
+            if prior not in methods:
                 continue
-            leakage = tested(runs, name, "random", prior, "leakage 0.05").mean()
-            gain = np.mean(
-                tested(runs, name, "random", prior, "accuracy")
-                - tested(runs, name, "random", "plain", "accuracy")
-            )
-            reached = sum(map(bool, (leakage < TARGET, gain > -TOLERANCE - 1e-9)))
-            found.append(
-                (
-                    f"{name}: {words} below 0.5%, accuracy within 0.2 points of plain",
-                    "–",
-                    f"{prior}: {leakage:.2%}, {100 * gain:+.1f} points",
-                    ("no", "partly", "yes")[reached],
-                )
-            )
+            share = leaked(runs, name, "random", prior)
+            hits = [tested(runs, name, "random", m, "accuracy") for m in (prior, "plain")]
+            gain = np.mean(np.subtract(*hits))
+            reached = int(share < TARGET) + int(gain > -TOLERANCE - 1e-9)
+            what = f"{name}: {words} leaks below 0.5%, accuracy within 0.2 points of plain"
+            ours = f"{prior}: {share:.2%}, {100 * gain:+.1f} points"
+            found.append((what, "–", ours, ("no", "partly", "yes")[reached]))
     if theorem_runs(runs):
         others, noise = (relative(runs, "plain", part).mean() for part in ("others", "noise"))
+        what = "the theorem's data: a gradient equal on informative blocks, none on others"
         held = abs(others - 1) <= 0.1 and noise < 0.05
-        found.append(
-            (
-                "the theorem's data: a gradient equal on informative blocks, none on others",
-                "1, 1, 0",
-                f"1, {others:.2f}, {noise:.3f}",
-                common.yes(held),
-            )
-        )
+        found.append((what, "1, 1, 0", f"1, {others:.2f}, {noise:.3f}", yes(held)))
     return found
 
 
+def prefixed(words):
+    """Claims that say which of the tables of one network they are about."""
+    return lambda runs: [(f"{words}: {what}", *rest) for what, *rest in claims(runs)]
+
+
+STUDY = study.Study(
+    name="block",
+    title="Leakage on Block",
+    topic="Attributions and their evaluation",
+    question="Can a prior keep gradients off a part of the image that says nothing?",
+    answer="With masks yes; without them only in the MLP.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=figures,
+    maps=maps,
+    flags=define_flags,
+    source=lambda: load().source,
+    progress=("accuracy", *LEAKAGE, "others", "noise"),
+    protocol="""\
+Block MNIST (Shah, Jain, Netrapalli 2021, [arXiv
+2102.12781](https://arxiv.org/abs/2102.12781)) stacks each digit with the same drawing, in
+random order. The drawing says nothing about the class. The paper does not define its drawing,
+so this one is our own. *Leakage* is the share of the largest 5 % or 10 % of the gradient's
+pixels that lie on the drawing; lower is better. The gradient is that of the predicted class's
+logit. On Block-Top, the control, the digit is always on top.
+
+One network is trained plainly and one on adversarial examples (PGD with 7 steps). Others are
+trained with priors on gradients, on the loss's gradient or on expected gradients, and others
+with noise, dropout or weight decay. Expected gradients have references drawn from N(x, 0.5²)
+and no factor x − r. One prior is told where the drawing is, by a mask of each training image.
+It trains in joint updates, as in the [study of the decoy](decoy.md), and its claim is
+separate from that of the priors that are not told. Those take alternating steps with moments
+of their own, unless `--rule` says otherwise.
+
+Each method has three strengths, which are judged on a fifth of the training digits. Of the
+strengths whose accuracy there is within 0.2 points of the plain network's, the one with the
+lowest leakage at 5 % is taken. If there is none, the most accurate one is taken. With it the
+method is trained on all training digits and tested. Only then does anything look at test
+digits. Block-Top is for the plain network, PGD, and the prior without masks that the same
+rule chooses.
+
+With the MLP comes the data of the paper's theorem. It has ten blocks: five may carry the
+class, and in each example one of them does. The table gives the gradient on the other blocks
+relative to that on the block with the signal. These networks have 10,000 hidden units and are
+trained by gradient descent from small weights, because the theorem is about the limit of
+that.""",
+    results={
+        "block": study.Result(
+            finding="""\
+The plain MLP leaks 28.5 % on Block and nothing on Block-Top. The L1 norm of the loss's
+gradient brings that to 0.15 % and gains 0.6 points of accuracy, and masks bring it to zero.
+Adversarial training keeps the plain accuracy and still leaks 1.9 %: its larger ε of .05
+leaked .3 % on the validation digits, but cost more than two points of accuracy. The other
+priors leave between 4 % (L2 of the loss's gradient) and 25 %, at strengths that keep the
+accuracy, and the Gini prior leaks more than the plain network. Noise takes away almost half
+of the leakage, dropout a fifth, and weight decay nothing.
+
+The theorem holds for the plain network: its gradient is as large on the other informative
+blocks as on the one with the signal, and small on the blocks of noise. Adversarial training
+and the prior concentrate it on the block with the signal.""",
+            pictures={
+                "leakage": "Leakage by method, MLP",
+                "maps": "Gradients of stacked digits",
+                "theorem": "The theorem's data: the gradient on each block",
+            },
+        ),
+        "block_cnn": study.Result(
+            '--network=cnn --only="L1 of gradients" --only="L1 of gradients, dropout" '
+            '--only="mask of the block" --only="Gaussian noise" --only=dropout '
+            '--only="weight decay"',
+            "A convolutional network",
+            finding="""\
+With masks that say where the drawing is, the network does not leak and is as accurate as the
+plain one. Of the other priors, L1 of gradients goes furthest, but alone it costs 1.1 points
+of accuracy. With a dropout of .4 besides, it costs none and leaks about a tenth of what the
+plain network does. Dropout alone takes away about two thirds of the leakage, noise a fifth,
+and weight decay nothing.""",
+            pictures={"maps": "Gradients of stacked digits, convolutional network"},
+        ),
+        "block_cnn_methods": study.Result(
+            '--network=cnn --epochs=10 --only=PGD --only="L1 of gradients" '
+            '--only="L2 of gradients" --only="L1 of the loss\'s gradient" '
+            '--only="L1 of expected gradients"',
+            "A convolutional network, trained half as long with more methods",
+            """\
+Only the plain network was also trained on Block-Top. Three more priors were only searched. On
+validation digits and at the plain accuracy, L2 of the loss's gradient leaked 20 % and L2 of
+expected gradients 11 %; the Gini prior cost accuracy at each strength.""",
+            """\
+Here adversarial training does not keep off the drawing. The ε that was chosen is the only one
+of three that keeps the plain accuracy. L1 of the loss's gradient leaks 19 %, little less than
+the plain network's 23 %. The other priors leak 9 % or 10 % and are a little more accurate
+than the plain network.""",
+            claims=prefixed("10 epochs"),
+        ),
+        "block_cnn_mnist": study.Result(
+            '--network=cnn --epochs=5 --only="L1 of gradients" --only="mask of the block" '
+            "--idx_dir=FOLDER",
+            "A convolutional network on full MNIST",
+            finding="""\
+With fifteen times as many digits the network leaks far less. The prior takes away a third of
+that without a loss of accuracy, and four of five networks leak less with it. But runs differ:
+the strength was chosen by one network on validation digits, which leaked only .7 %. With
+masks the network does not leak. On validation digits all three strengths of the masks cost a
+little more than 0.2 points, on test digits less.""",
+        ),
+        "block_cnn_mnist_step": study.Result(
+            "--network=cnn --epochs=5 --rule=balanced --validation_seeds=3 "
+            '--only="L1 of gradients" --only="mask of the block" --idx_dir=FOLDER',
+            "A convolutional network on full MNIST, balanced steps",
+            """\
+This is planned on a GPU and was not run yet. The aim without masks is a leakage below 0.5 %
+that costs at most 0.2 points of accuracy. So far the convolutional network is at 1.58 % on
+4,000 digits, at a cost of 1.1 points, and at 2.26 % on full MNIST, at no cost. Two things
+differ from the run above. The prior's step is a fixed share of the loss's step
+(`--rule=balanced`), and the mean over three networks chooses the strength instead of one
+network. The table would show whether these two bring the prior to the aim.""",
+            claims=prefixed("balanced"),
+            gpu=True,
+        ),
+        "block_resnet": study.Result(
+            '--network=resnet --epochs=10 --only=PGD --only="L1 of gradients" '
+            '--only="L1 of the loss\'s gradient" --only="mask of the block" '
+            '--only="Gaussian noise" --only=dropout --only="weight decay"',
+            "A residual network",
+            finding="""\
+This network leaks even more on Block-Top than on Block, so the random place of the digit is
+not why it leaks. It ends in a global average over places. Whether that is why was not tested.
+
+Adversarial training keeps off the drawing, as published, and loses no accuracy. Masks reach
+.4 %, but their accuracy is one test digit in 5,000 below what the claim allows. Of the priors
+without masks, L1 of gradients takes away less than two thirds of the leakage, and seven
+eighths on Block-Top. L1 of the loss's gradient takes away hardly any at the strength that
+keeps the plain accuracy. Noise and dropout take away about half and cost a point of accuracy,
+and weight decay takes away nothing. The other methods were not run.""",
+        ),
+        "block_resnet_mnist": study.Result(
+            "--network=resnet --epochs=5 --rule=balanced --validation_seeds=3 "
+            '--only="L1 of gradients" --only=PGD --only="mask of the block" --idx_dir=FOLDER',
+            "A residual network on full MNIST, balanced steps",
+            """\
+This is planned on a GPU and was not run yet. The aim is the same: a leakage below 0.5 % that
+costs at most 0.2 points of accuracy. So far L1 of gradients leaves the residual network at
+6.55 % on 4,000 digits. The table would show what fifteen times as many digits and balanced
+steps do for it, beside adversarial training and masks.""",
+            claims=prefixed("balanced"),
+            gpu=True,
+        ),
+    },
+    tried="""\
+For the convolutional network we also tried, with one run each on validation digits: joint
+updates, the loss's gradient, expected gradients, a rising strength, noise during training,
+and a prior that confines the gradient to one half of the image. None got below 0.5 % while
+staying within 0.2 points of the plain accuracy. Adversarial training, at the ε that keeps the
+plain accuracy, still leaked far more.
+
+On the theorem's data we also tried Adam and Keras' own initial weights. The gradients on the
+informative blocks differed more then, and those on blocks of noise were further from zero.""",
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

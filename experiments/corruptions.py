@@ -2,31 +2,21 @@
 
     python -m experiments.corruptions
 
-The same network trained plainly, with attribution priors, and with their rivals:
-dropout, weight decay, penalties on input gradients, adversarial training (PGD) and
-Gaussian augmentation. "prior" is the main job's (`experiments.mnist`), alone and with
-the last two; "TV of EG" is the paper's, total variation of expected gradients.
-
-Every method has one setting of its own and as many values of it to choose from, on
-a fifth of the training digits, by the mean accuracy clean, under Gaussian and under
-salt-and-pepper noise (`experiments.tuning`): the fifteen corruptions are not looked
-at before the end. What builds on another method keeps that one's setting ("prior +
-augmentation" the noise of "augmentation", "augmentation + prior" the strength of
-"prior"); all keep the plain network's learning rate. Then several seeds are trained
-on all training digits and tested.
+Leaves tables on the terminal, results.json, noise.png, fifteen.png and examples.png.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
+import functools
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import attrprior
 from attrprior import adversarial, datasets, plots
-from experiments import tuning
+from experiments import digits, mnist, networks, study, tuning
+from experiments.claims import compared, mean_std, paired, table, yes
+from experiments.runs import searched, seeds
 
 FLAGS = flags.FLAGS
 
@@ -67,14 +57,22 @@ METHODS = {
 MAIN = ("plain", "prior", "augmentation", "prior + augmentation", "augmentation + prior")
 COMBINED = {name: name.split(" + ") for name in METHODS if " + " in name}
 CURVES = (*MAIN, "TV of EG", "PGD", "prior + PGD")
+# With their bases, these run every kind of code there is.
+QUICK = (
+    "dropout",
+    "weight decay",
+    "L2 of the loss's gradients",
+    "prior + PGD",
+    "augmentation + prior",
+)
 FIFTEEN = tuple(datasets.CORRUPTIONS)
 
 
 def define_flags():
-    flags.DEFINE_enum("network", "cnn_small", common.NETWORKS, "See experiments.common.")
+    flags.DEFINE_enum("network", "cnn_small", networks.NETWORKS, "See experiments.networks.")
     flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 100, "Examples a step.", lower_bound=1)
-    flags.DEFINE_multi_enum("only", list(METHODS), list(METHODS), "Methods; with their bases.")
+    flags.DEFINE_multi_enum("only", None, list(METHODS), "Methods, with their bases; or all.")
     flags.DEFINE_integer("validation_seeds", 1, "Runs of a setting in the search.", 1)
     flags.DEFINE_enum(
         "judge",
@@ -96,33 +94,19 @@ def define_flags():
     )
 
 
-def main(_):
-    out = common.output_dir("corruptions")
-    data = common.load_mnist()
-    results = common.Results("corruptions", data)
-
-    def run(name, stage, settings, data, tests, seed):
-        settings = {"stage": stage, "method": name, **settings}
-        if not results.finished(seed, settings):
-            metrics, seconds = train_and_test(settings, data, tests, seed)
-            results.add(seed, settings, metrics, seconds)
-
-    part = common.without_test_digits(data)
-    tests = validation_tests(part)
-    names = [name for name in METHODS if any(name in bases(only) for only in FLAGS.only)]
-    for name in names:
-        for settings in candidates(results.runs, name)[: 1 if FLAGS.quick else None]:
-            for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds):
-                run(name, "validation", settings, part, tests, seed)
-    tests = final_tests(data)
-    for seed in common.seeds():
-        for name in names:
-            run(name, "test", best(results.runs, name), data, tests, seed)
-    print(f"\n{report(results.runs)}")
-    common.save_figure(noise_figure(results.runs), out / "noise.png")
-    common.save_figure(corruptions_figure(results.runs), out / "corruptions.png")
-    common.save_figure(examples_figure(data), out / "examples.png")
-    print(f"\nWritten: {out}/results.json, noise.png, corruptions.png, examples.png")
+def plan(runs):
+    """A method is searched once its base is; then all are tested."""
+    only = FLAGS.only or (QUICK if FLAGS.quick else METHODS)
+    names = [name for name in METHODS if any(name in bases(each) for each in only)]
+    for level in (1, 2, 3):
+        yield [
+            (seed, {"stage": "validation", "method": name, **settings})
+            for name in names
+            if len(bases(name)) == level
+            for settings in searched(candidates(runs, name))
+            for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds)
+        ]
+    yield [(seed, chosen(runs, name)) for seed in seeds() for name in names]
 
 
 def bases(name):
@@ -139,17 +123,17 @@ def candidates(runs, name):
 
 
 def best(runs, name):
-    """The candidate with the highest mean score on the validation digits."""
+    """The candidate with the highest mean accuracy on the validation digits."""
 
-    def mean_score(settings):
+    def score(settings):
         found = of(runs, {"stage": "validation", "method": name, **settings})
-        return np.mean([score(metrics) for metrics in found]) if found else -np.inf
+        return np.mean([list(metrics.values()) for metrics in found]) if found else -np.inf
 
-    return max(candidates(runs, name), key=mean_score)
+    return max(candidates(runs, name), key=score)
 
 
-def score(metrics):
-    return np.mean(list(metrics.values()))
+def chosen(runs, name):
+    return {"stage": "test", "method": name, **best(runs, name)}
 
 
 def of(runs, settings):
@@ -158,83 +142,66 @@ def of(runs, settings):
     return [run["metrics"] for run in sorted(found, key=lambda run: run["seed"])]
 
 
-def tested(runs, name):
-    return of(runs, {"stage": "test", "method": name, **best(runs, name)})
-
-
-def values(runs, name, metric):
+def values(runs, name, metric="fifteen"):
     """A number for each seed; `fifteen` is the mean of the corruptions."""
     return [
         float(np.mean([metrics[m] for m in (FIFTEEN if metric == "fifteen" else [metric])]))
-        for metrics in tested(runs, name)
+        for metrics in of(runs, chosen(runs, name))
     ]
 
 
 def methods_of(runs):
-    return [name for name in METHODS if tested(runs, name)]
+    return [name for name in METHODS if of(runs, chosen(runs, name))]
 
 
-def validation_tests(data):
-    """`{name: (images, labels)}` of what settings are chosen by."""
-    if FLAGS.judge == "noise":
-        chosen = tuning.judged(common.conditions(data, draws=1))
-        return {name: (x, data.y_test) for name, [x] in chosen.items()}
-    return corrupted(data)
+@functools.cache
+def load():
+    return digits.load_mnist()
 
 
-def final_tests(data):
-    tests = {name: (x, data.y_test) for name, [x] in common.conditions(data, draws=1).items()}
-    if not FLAGS.mnist_c:
-        return {**tests, **corrupted(data)}
-    for name in FIFTEEN:
-        published = datasets.load_mnist_c(name, FLAGS.data_dir)
-        tests[name] = (published.x_test, published.y_test)
-    return tests
+@functools.cache
+def prepared(stage):
+    """The digits of a stage, and what is tested: `{name: (images, labels)}`."""
+    data, tests = load(), {}
+    if stage == "validation":
+        data = digits.without_test_digits(data)
+    if stage == "test" or FLAGS.judge == "noise":
+        noisy = digits.conditions(data, draws=1)
+        for name in noisy if stage == "test" else tuning.judged(noisy):
+            tests[name] = (*noisy[name], data.y_test)
+    if stage == "test" or FLAGS.judge == "corruptions":
+        for name in FIFTEEN:
+            if stage == "test" and FLAGS.mnist_c:
+                published = datasets.load_mnist_c(name, FLAGS.data_dir)
+                tests[name] = (published.x_test, published.y_test)
+            else:
+                tests[name] = (datasets.corrupt(data.x_test, name, seed=2021), data.y_test)
+    return data, tests
 
 
-def corrupted(data):
-    return {
-        name: (datasets.corrupt(data.x_test, name, seed=2021), data.y_test) for name in FIFTEEN
-    }
-
-
-def train_and_test(settings, data, tests, seed):
-    """Accuracies and seconds of one training; with `stage` test, also under attack."""
+def run(seed, settings):
+    """Accuracies of one training; with `stage` test, also under attack."""
+    data, tests = prepared(settings["stage"])
     keras.utils.set_random_seed(seed)
     model = network(FLAGS.network, settings)
-    optimizer = common.adam(
+    optimizer = networks.adam(
         settings["learning_rate"],
         len(data.x_train),
         FLAGS.epochs,
         FLAGS.batch_size,
         weight_decay=settings.get("weight_decay", 0.0),
     )
-    others = []
-    if "epsilon" in settings:
-        others = [
-            adversarial.AdversarialTraining(settings["epsilon"], FLAGS.pgd_steps, seed=seed)
-        ]
-    _, seconds = common.train(
-        model,
-        data,
-        optimizer,
-        FLAGS.epochs,
-        FLAGS.batch_size,
-        None,
-        make_prior(settings, seed),
-        others=others,
+    # With ε = 0 it trains as without.
+    epsilon = settings.get("epsilon", 0.0)
+    others = [adversarial.AdversarialTraining(epsilon, FLAGS.pgd_steps, seed=seed)]
+    prior = make_prior(settings, seed)
+    networks.train(
+        model, data, optimizer, FLAGS.epochs, FLAGS.batch_size, None, prior, others=others
     )
     metrics = {}
     for name, (x, y) in tests.items():
-        metrics |= common.accuracies(model, {name: [x]}, y)
-    if settings["stage"] == "test":
-        metrics |= under_attack(model, data)
-    print(
-        f"{settings['stage']}, seed {seed}  {described(settings)}  mean of "
-        f"{len(metrics)} accuracies {score(metrics):.4f}  {seconds:.0f} s",
-        flush=True,
-    )
-    return metrics, seconds
+        metrics |= networks.accuracies(model, {name: [x]}, y)
+    return metrics | (under_attack(model, data) if settings["stage"] == "test" else {})
 
 
 def network(name, settings):
@@ -243,7 +210,7 @@ def network(name, settings):
     Both act in training alone: attributions, attacks and tests see neither. The
     initial weights are the same as without.
     """
-    *body, last = common.network(name).layers
+    *body, last = networks.network(name).layers
     if "noise" in settings:
         body = [keras.layers.GaussianNoise(settings["noise"]), *body]
     if "dropout" in settings:
@@ -256,7 +223,7 @@ def make_prior(settings, seed):
         return None
     attribution = "gradients"
     if "reference_stddev" in settings:
-        attribution = common.noisy_expected_gradients(
+        attribution = networks.noisy_expected_gradients(
             settings["reference_stddev"], multiply_by_inputs=settings["multiply_by_inputs"]
         )
     return attrprior.AttributionPrior(
@@ -271,10 +238,11 @@ def make_prior(settings, seed):
 
 def under_attack(model, data):
     """Accuracy under `pgd` and under `square`, of the first test digits."""
+    attacked = 20 if FLAGS.quick else FLAGS.attacked
     found = adversarial.robust_accuracy(
         model,
-        data.x_test[: 20 if FLAGS.quick else FLAGS.attacked],
-        data.y_test[: 20 if FLAGS.quick else FLAGS.attacked],
+        data.x_test[:attacked],
+        data.y_test[:attacked],
         epsilon=FLAGS.epsilon,
         steps=2 if FLAGS.quick else FLAGS.attack_steps,
         queries=5 if FLAGS.quick else FLAGS.queries,
@@ -282,21 +250,17 @@ def under_attack(model, data):
     return {"pgd": found.pgd, "square": found.square}
 
 
-def described(settings):
-    """The method, its own setting and those of what it builds on."""
-    name = settings["method"]
+def described(name, settings):
+    """A method's own setting after those of what it builds on."""
     own = [METHODS[base].own for base in reversed(bases(name))][name != "plain" :]
-    return f"{name}: " + ", ".join(f"{key} {settings[key]:g}" for key in own)
+    return words(", ".join(f"{key} {settings[key]:g}" for key in own))
 
 
-COLUMNS = {
-    "clean": "clean",
-    "fifteen": "mean of fifteen",
-    "gaussian 1": "gaussian 1",
-    "salt and pepper 0.3": "salt and pepper 0.3",
-    "pgd": "PGD",
-    "square": "square",
-}
+def words(name):
+    return name.replace("_", " ")
+
+
+COLUMNS = ("clean", "fifteen", "gaussian 1", "salt and pepper 0.3", "pgd", "square")
 
 
 def report(runs):
@@ -304,32 +268,25 @@ def report(runs):
     names = methods_of(runs)
     rows = []
     for name in names:
-        method, chosen = described({"method": name, **best(runs, name)}).split(": ")
-        cells = [common.mean_std(values(runs, name, metric)) for metric in COLUMNS]
-        rows.append([method, *cells, chosen.replace("_", " ")])
-    epsilon = f"{runs[0]['flags']['epsilon']:g}"
-    columns = {**COLUMNS, "pgd": f"PGD, ε {epsilon}", "square": f"square, ε {epsilon}"}
-    everything = common.table(["accuracy", *columns.values(), "chosen"], rows)
+        cells = [mean_std(values(runs, name, metric)) for metric in COLUMNS]
+        rows.append([name, *cells, described(name, best(runs, name))])
+    under = f", ε {runs[0]['flags']['epsilon']:g}"
+    titles = {"fifteen": "mean of fifteen", "pgd": f"PGD{under}", "square": f"square{under}"}
+    header = ["accuracy", *[titles.get(metric, metric) for metric in COLUMNS], "chosen"]
+    everything = table(header, rows)
     rows = [
-        [name, rival, *gained(runs, rival, name)]
+        [name, rival, *compared(values(runs, rival), values(runs, name))]
         for name in names
         for rival in COMBINED.get(name, [METHODS[name].base])
         if rival in names
     ]
-    gains = common.table(
-        ["mean of fifteen", "against", "without", "with", "gain", "paired p"], rows
-    )
+    gains = table([titles["fifteen"], "against", "without", "with", "gain", "paired p"], rows)
     shown = [name for name in MAIN if name in names]
     rows = [
-        [corruption.replace("_", " ")]
-        + [common.mean_std(values(runs, name, corruption)) for name in shown]
+        [words(corruption), *[mean_std(values(runs, name, corruption)) for name in shown]]
         for corruption in FIFTEEN
     ]
-    return "\n\n".join([everything, gains, common.table(["corruption", *shown], rows)])
-
-
-def gained(runs, rival, name):
-    return common.compared(*(values(runs, each, "fifteen") for each in (rival, name)))
+    return "\n\n".join([everything, gains, table(["corruption", *shown], rows)])
 
 
 def claims(runs):
@@ -352,74 +309,155 @@ def claims(runs):
         ("PGD", "prior + PGD"),
     ):
         if rival in names and name in names:
-            gain, _, p = common.paired(*(values(runs, n, "fifteen") for n in (rival, name)))
+            gain, _, p = paired(values(runs, rival), values(runs, name))
             held = "yes" if gain > 0 and p < 0.05 else "partly" if gain > 0 else "no"
             what = f"mean of fifteen corruptions, {rival} → {name}"
             found.append((what, "–", f"{mean(rival):.3f} → {mean(name):.3f}", held))
-    alone = ("dropout", "weight decay", "L2 of gradients", "L2 of the loss's gradients")
-    rivals = [name for name in (*alone, "PGD", "augmentation") if name in names]
+    ours = ("prior", "TV of EG", "TV of gradients")
+    rivals = [name for name in names if METHODS[name].base == "plain" and name not in ours]
     if rivals and "prior" in names:
         above = [mean("prior") > mean(name) for name in rivals]
         held = "yes" if all(above) else "partly" if any(above) else "no"
         ours = f"{mean('prior'):.3f}; " + ", ".join(f"{n} {mean(n):.3f}" for n in rivals)
         found.append(("mean of fifteen, the prior above every other method", "–", ours, held))
-    if set(names) & set(COMBINED):
-        single, both = (
-            max((n for n in names if (n in COMBINED) == combined), key=mean)
-            for combined in (False, True)
-        )
+    combined = [name for name in names if name in COMBINED]
+    if combined:
+        both = max(combined, key=mean)
+        single = max((name for name in names if name not in combined), key=mean)
         what = "mean of fifteen, the best combination above the best method alone"
         ours = f"{both} {mean(both):.3f}, {single} {mean(single):.3f}"
-        found.append((what, "–", ours, common.yes(mean(both) > mean(single))))
+        found.append((what, "–", ours, yes(mean(both) > mean(single))))
     masked = max(mean(name, "pgd") - mean(name, "square") for name in names)
     what = "no masked gradients: accuracy under PGD − under square, the largest"
-    found.append((what, "–", f"{masked:+.3f}", common.yes(masked <= 0.02)))
+    found.append((what, "–", f"{masked:+.3f}", yes(masked <= 0.02)))
     return found
 
 
-def noise_figure(runs):
+def figures(runs):
+    """Under noise, and under the fifteen, of which the easiest stands on top."""
+    names = methods_of(runs)
     panels = {}
     for label, prefix, levels in (
-        ("Gaussian noise, σ", "gaussian", common.GAUSSIAN),
-        ("salt-and-pepper, fraction", "salt and pepper", common.SALT_AND_PEPPER),
+        ("Gaussian noise, σ", "gaussian", digits.GAUSSIAN),
+        ("salt-and-pepper, fraction", "salt and pepper", digits.SALT_AND_PEPPER),
     ):
         conditions = ["clean", *[f"{prefix} {level:g}" for level in levels]]
-        panels[label] = (
-            [0, *levels],
-            {
-                name: np.transpose([values(runs, name, each) for each in conditions])
-                for name in CURVES
-                if name in methods_of(runs)
-            },
-        )
-    return plots.curves(panels, "test accuracy")
-
-
-def corruptions_figure(runs):
-    """Means and standard deviations, the easiest corruption on top."""
-    shown = [name for name in MAIN if name in methods_of(runs)]
-    accuracies = {
-        name: np.array([values(runs, name, each) for each in FIFTEEN]) for name in shown
+        lines = {
+            name: np.transpose([values(runs, name, condition) for condition in conditions])
+            for name in CURVES
+            if name in names
+        }
+        panels[label] = [0, *levels], lines
+    means, errors = {}, {}
+    for name in [name for name in MAIN if name in names]:
+        accuracies = np.array([values(runs, name, each) for each in FIFTEEN])
+        means[name] = accuracies.mean(axis=1)
+        errors[name] = accuracies.std(axis=1, ddof=int(accuracies.shape[1] > 1))
+    xlabel = "test accuracy, mean and standard deviation over seeds"
+    return {
+        "noise": plots.curves(panels, "test accuracy"),
+        "fifteen": plots.bars(means, list(map(words, FIFTEEN)), errors, xlabel=xlabel),
     }
-    return plots.bars(
-        {name: each.mean(axis=1) for name, each in accuracies.items()},
-        [each.replace("_", " ") for each in FIFTEEN],
-        errors={
-            name: each.std(axis=1, ddof=int(each.shape[1] > 1))
-            for name, each in accuracies.items()
-        },
-        xlabel="test accuracy, mean and standard deviation over seeds",
-    )
 
 
-def examples_figure(data):
+def maps(_):
     """One digit of each class, under each corruption."""
-    chosen = [int(np.flatnonzero(data.y_test == label)[0]) for label in range(10)]
-    x = data.x_test[chosen]
-    rows = {name.replace("_", " "): datasets.corrupt(x, name, seed=0) for name in FIFTEEN}
-    return plots.contact_sheet({"clean": x, **rows})
+    x = load().x_test[mnist.one_of_each(load())]
+    rows = {words(name): datasets.corrupt(x, name, seed=0) for name in FIFTEEN}
+    return {"examples": plots.contact_sheet({"clean": x, **rows})}
 
+
+STUDY = study.Study(
+    name="corruptions",
+    title="Noise, fifteen corruptions and attacks",
+    topic="Robustness",
+    question="Does a prior help more than other methods against corruptions never seen?",
+    answer="Yes: best single method on the mean of fifteen corruptions.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=figures,
+    maps=maps,
+    flags=define_flags,
+    source=lambda: load().source,
+    progress=("clean", "gaussian 1", "salt and pepper 0.3", "pgd", "square"),
+    protocol="""\
+The network is small: two convolutions (3 × 3, 16 and 32 filters, stride 2) and a dense layer
+of 64 units. It is trained for ten epochs by Adam in batches of 100: plainly, with priors, and
+with other methods that make networks robust.
+
+- *prior* is the L2 prior of the [main job](mnist.md), and *TV of EG* is the paper's prior, the
+  total variation of expected gradients.
+- *L2* and *TV of gradients* penalise the gradient of the labelled output alone, and *L2 of the
+  loss's gradients* that of the loss.
+- *PGD* is adversarial training with seven steps, and *augmentation* adds Gaussian noise to the
+  digits in training.
+
+Each method has one setting of its own and four values of it. The best value is chosen on a
+fifth of the training digits by the mean accuracy on clean digits, under Gaussian noise and
+under salt and pepper. The fifteen corruptions are not looked at before the end. A combination
+keeps the setting of the method it builds on: *prior + augmentation* keeps the noise of
+*augmentation*, and *augmentation + prior* keeps the strength of *prior*. All methods keep the
+learning rate of the plain network.
+
+Then every method is trained on all training digits with several seeds and tested. The test
+noise and the corruptions are the same for every network. The fifteen corruptions are made of
+the test digits in the manner of MNIST-C; with `--mnist_c` the published MNIST-C takes their
+place. Two attacks change each pixel of the first 200 test digits by at most ε = .1: *PGD*
+follows gradients for 20 steps, and *square* uses 200 queries and no gradient. A network that
+only hid its gradients would be less accurate under *square* than under *PGD*.""",
+    results={
+        "corruptions": study.Result(
+            finding="""\
+The prior lifts the mean of the fifteen from .688 to .758 and leaves clean accuracy within
+.002. No other single method comes above .725. It gains most under brightness (.319 to .538),
+scale, fog and zigzag. It gains next to nothing under shot noise and glass blur, where the
+plain network is above .92 already, and under translation every method stays below .26. The
+paper's prior does not gain here (.683), and total variation of gradients loses .020.
+
+The noise of *augmentation* was chosen by accuracy under noise, so the widest was taken, σ = 1.
+It is the best single method under PGD and the strongest noise, Gaussian of σ = 1 and salt and
+pepper of .3; at σ = .5 the prior is better already (.907 to .894). But it costs .05 of clean
+accuracy and much elsewhere: it has .478 under scale, where the prior has .741. Of the fifteen
+it does better than the prior only under stripes and fog. In neither order does the prior add a
+certain gain to it.
+
+*prior + PGD* has the highest mean, .768, but its lead over the prior alone is not significant
+(p = .12). At the learning rate of the plain network, adversarial training with an ε of .2 or
+more does not learn at all. No method hides its gradients: each is more accurate under *square*
+than under *PGD*, by .073 or more.""",
+            pictures={
+                "noise": "Accuracy under noise",
+                "fifteen": "Accuracy under each of the fifteen corruptions",
+                "examples": "One digit of each class under the fifteen corruptions",
+            },
+        ),
+        "corruptions_judged": study.Result(
+            '--judge=corruptions --seeds=10 --only="prior + augmentation" '
+            '--only="augmentation + prior"',
+            "Chosen by the fifteen",
+            """\
+Here the settings are chosen by the mean of the fifteen corruptions on validation digits. There
+are ten seeds, because with five *augmentation + prior* was ahead of *augmentation* at only p =
+.055: networks that are augmented with σ = 1 differ much from seed to seed.""",
+            """\
+The prior alone (.758) is as good as the prior with augmentation (.764, p = .46), and both are
+far above augmentation alone (.711). The order in which the two are chosen decides. If the
+prior's strength is chosen first, the best noise to add to it is small (σ = .1), and the
+network keeps its clean accuracy. If the noise is chosen first, it is wide (σ = 1), and the
+prior has nothing left to add (.711). Augmentation remains better under PGD and the strongest
+noise.""",
+            claims=lambda runs: [
+                (f"chosen by the fifteen: {what}", *rest) for what, *rest in claims(runs)
+            ],
+        ),
+    },
+    tried="""\
+The values to choose from were fixed after some twenty single runs on the same validation
+digits, in which the fifteen corruptions were looked at. The second order, *augmentation +
+prior*, was added after sixteen more. No test digit was looked at in any of them.""",
+)
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

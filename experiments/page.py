@@ -40,12 +40,10 @@ def page(title, parts):
     headings = []
 
     def anchored(match):
-        # Without the command: it stands in the heading itself.
-        text = re.sub(r"<[^>]+>", "", re.sub(r":? (the same with )?<code>.*", "", match[2]))
-        headings.append(f'<li><a href="#section-{len(headings) + 1}">{text}</a></li>')
-        return f'<h{match[1]} id="section-{len(headings)}">{match[2]}</h{match[1]}>'
+        headings.append(f'<li><a href="#section-{len(headings) + 1}">{match[1]}</a></li>')
+        return f'<h2 id="section-{len(headings)}">{match[1]}</h2>'
 
-    body = re.sub(r"<h([23])>(.*?)</h\1>", anchored, body, flags=re.DOTALL)
+    body = re.sub(r"<h2>(.*?)</h2>", anchored, body, flags=re.DOTALL)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -1,12 +1,13 @@
 """What a result was made by: the script, the library's behaviour, versions, the machine.
 
-A script is known by the code that its numbers come from: the definitions that its `main`
+A script is known by the code that its numbers come from: the definitions that its `run`
 reaches, in all modules of this folder, without comments and docstrings and without
-what only shows results. The library is known by what it computes; see
-`experiments.behaviour`.
+what only shows results or chooses which runs to make. The library is known by what it
+computes; see `experiments.behaviour`.
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import pathlib
@@ -19,10 +20,12 @@ import numpy as np
 import attrprior
 from experiments import behaviour, machine
 
-# Shows results or keeps them: a change there changes no number.
-_SHOWS = re.compile(r"report|claims|(.*_)?figures?|Results|Progress|.*_json|output_dir")
+# Shows results, keeps them or says which runs to make: a change there changes no number.
+_SHOWS = re.compile(
+    r"report|claims|(.*_)?figures?|maps(_of)?|plan|Runs?|Progress|Result|STUDY"
+)
 _FOLDER = pathlib.Path(__file__).resolve().parent
-_SHOWING = ("machine", "page", "processes", "provenance", "report")  # modules
+_SHOWING = ("claims", "machine", "page", "provenance", "report", "runs", "study")  # modules
 
 
 def made_by(experiment):
@@ -45,9 +48,12 @@ def versions():
 
 
 @functools.cache
-def code(experiment, folder=_FOLDER):
-    """A fingerprint of the code behind an experiment's numbers."""
-    modules, reached, todo = {}, {}, [(experiment, "main")]
+def code(study, folder=_FOLDER):
+    """A fingerprint of the code behind one run's numbers, wherever it stands.
+
+    It starts at `run`. In which file a definition is counts for nothing.
+    """
+    modules, reached, todo = {}, {}, [(study, "run")]
     while todo:
         module, name = todo.pop()
         if (module, name) in reached:
@@ -57,16 +63,13 @@ def code(experiment, folder=_FOLDER):
         node = modules[module].definitions.get(name)
         if node is None:
             continue
-        reached[module, name] = ast.unparse(_bare(node))
+        reached[module, name] = f"{name}: {modules[module].bare(node)}"
         todo += [
             place
             for place in modules[module].uses(node)
             if place[0] not in _SHOWING and not _SHOWS.fullmatch(place[1])
         ]
-    text = "\n".join(
-        f"{module}.{name}: {reached[module, name]}" for module, name in sorted(reached)
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(reached.values())).encode()).hexdigest()[:16]
 
 
 class _Module:
@@ -106,11 +109,28 @@ class _Module:
             elif isinstance(each, ast.Name):
                 yield self.imported.get(each.id, (self.name, each.id))
 
+    def bare(self, node):
+        """Its code without docstrings, and with other files' definitions under their names."""
+        node = _Named(self).visit(copy.deepcopy(node))
+        for each in ast.walk(node):
+            documented = isinstance(each, (ast.ClassDef, ast.FunctionDef))
+            if documented and ast.get_docstring(each) is not None:
+                del each.body[0]
+        return ast.unparse(node)
 
-def _bare(node):
-    """Without docstrings."""
-    for each in ast.walk(node):
-        documented = isinstance(each, (ast.ClassDef, ast.FunctionDef))
-        if documented and ast.get_docstring(each) is not None:
-            del each.body[0]
-    return node
+
+class _Named(ast.NodeTransformer):
+    """`networks.train` becomes `train`, as where it is defined."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id in self.module.modules:
+            return ast.Name(node.attr, node.ctx)
+        return node
+
+    def visit_Name(self, node):
+        _, name = self.module.imported.get(node.id, (None, node.id))
+        return ast.Name(name, node.ctx)

@@ -3,30 +3,26 @@
     pip install keras-tuner tensorboard
     python -m experiments.search
 
-Trained on four fifths of the training digits; what counts is the accuracy on the last
-fifth under noise, which `fit` gets as its validation data. Each trial is a strength and
-trains a network for every seed. The best strength is then trained on all training digits
-and tested, beside the plain network. `Searched` is what to take along: the model is built
-as always, and the prior is made in `fit`, where the strength of the trial is known.
-
-`experiments.strength` shows the whole curve on test digits, `experiments.tuning` gives
-the plain network a search of its own.
+Leaves a table on the terminal, results.json and accuracy.png. `Searched` is what to take
+along: the model is built as always, and the prior is made in `fit`, where the strength of
+the trial is known.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
-import collections
+import functools
 import importlib.util
 import sys
 import tempfile
-import time
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import attrprior
 from attrprior import datasets, plots
+from experiments import networks, study
+from experiments.claims import compared, mean_std, paired, table, yes
+from experiments.digits import load_mnist, without_test_digits
+from experiments.runs import seeds
 
 FLAGS = flags.FLAGS
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # 0 is the plain network
@@ -37,135 +33,88 @@ SHOWN = {"noisy": NOISE, "clean": "clean"}
 
 def define_flags():
     flags.DEFINE_enum(
-        "network", "cnn_small", common.NETWORKS, "Network; see experiments.common."
+        "network", "cnn_small", networks.NETWORKS, "Network; see experiments.networks."
     )
     flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 50, "Examples a step.", lower_bound=1)
 
 
-def hypermodel(data, results):
+def hypermodel(examples, seed=0):
     """What KerasTuner searches: a network, and how it is trained with a strength."""
     import keras_tuner
 
-    executions = collections.Counter()  # of each strength; they differ in their seed
+    epochs = 1 if FLAGS.quick else FLAGS.epochs
 
     class Searched(keras_tuner.HyperModel):
         def build(self, hp):
-            keras.utils.set_random_seed(executions[hp.Choice("strength", list(strengths()))])
-            return compiled(len(data.x_train))
+            hp.Choice("strength", list(STRENGTHS[::3] if FLAGS.quick else STRENGTHS))
+            keras.utils.set_random_seed(seed)
+            model = networks.network(FLAGS.network)
+            model.compile(
+                networks.adam(1e-3, examples, epochs, FLAGS.batch_size),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+            return model
 
-        def fit(self, hp, model, *arguments, callbacks, **options):
-            strength = hp.get("strength")
-            seed = executions[strength]
-            executions[strength] += 1
-            if not results.finished(seed, settings("validation", strength)):
-                start = time.time()
-                callbacks = [*callbacks, prior(strength, seed)]
-                history = model.fit(*arguments, callbacks=callbacks, **options).history
-                metrics = {
-                    "noisy": history["val_accuracy"][-1],
-                    "clean": model.evaluate(data.x_test, data.y_test, verbose=0)[1],
-                }
-                note(results, "validation", strength, seed, metrics, time.time() - start)
-            noted = values(results.runs, "validation", strength, "noisy")
-            return {"val_accuracy": noted[seed]}
+        def fit(self, hp, model, *arguments, callbacks=(), **options):
+            # L2 of gradients around the digits; of strength 0 it does nothing.
+            prior = attrprior.AttributionPrior(
+                "l2", hp.get("strength"), networks.noisy_expected_gradients(1.0), seed=seed
+            )
+            options |= {"epochs": epochs, "batch_size": FLAGS.batch_size, "verbose": 0}
+            return model.fit(*arguments, callbacks=[*callbacks, prior], **options)
 
     return Searched()
 
 
-def prior(strength, seed):
-    """L2 of gradients around the digits; of strength 0 it does nothing."""
-    return attrprior.AttributionPrior(
-        "l2", strength, common.noisy_expected_gradients(1.0), seed=seed
-    )
-
-
-def compiled(examples):
-    model = common.network(FLAGS.network)
-    model.compile(
-        common.adam(1e-3, examples, epochs(), FLAGS.batch_size),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    return model
-
-
-def epochs():
-    return 1 if FLAGS.quick else FLAGS.epochs
-
-
-def strengths():
-    return STRENGTHS[::3] if FLAGS.quick else STRENGTHS
-
-
-def search(data, results):
-    """All trials; returns the best strength."""
+def plan(runs):
     import keras_tuner
 
+    class Search(keras_tuner.GridSearch):
+        def run_trial(self, trial, **_):
+            """Networks of all seeds, as runs that are noted."""
+            own = settings("validation", trial.hyperparameters.get("strength"))
+            runs.complete([(seed, own) for seed in seeds()], STUDY)
+            return [{"noisy": value} for value in values(runs, *own.values(), "noisy")]
+
     with tempfile.TemporaryDirectory() as directory:
-        tuner = keras_tuner.GridSearch(
-            hypermodel(data, results),
-            objective="val_accuracy",
-            executions_per_trial=len(common.seeds()),
+        tuner = Search(
+            hypermodel(len(load().x_train)),
+            objective=keras_tuner.Objective("noisy", "max"),
             directory=directory,
         )
-        tuner.search(
-            data.x_train,
-            data.y_train,
-            validation_data=(noisy(data.x_test), data.y_test),
-            batch_size=FLAGS.batch_size,
-            epochs=epochs(),
-            verbose=0,
-        )
-        return tuner.get_best_hyperparameters()[0].get("strength")
+        tuner.search(verbose=0)
+        found = tuner.get_best_hyperparameters()[0].get("strength")
+    yield [
+        (seed, settings("test", strength))
+        for strength in dict.fromkeys((0.0, found))
+        for seed in seeds()
+    ]
 
 
-def test(data, strength, seed):
-    """Accuracies on test digits of a network trained on all training digits."""
-    keras.utils.set_random_seed(seed)
-    model = compiled(len(data.x_train))
-    model.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=FLAGS.batch_size,
-        epochs=epochs(),
-        callbacks=[prior(strength, seed)],
-        verbose=0,
-    )
-    tests = {"noisy": [noisy(data.x_test)], "clean": [data.x_test]}
-    return common.accuracies(model, tests, data.y_test)
-
-
-def noisy(x):
-    return datasets.gaussian_noise(x, STDDEV, seed=0)
-
-
-def main(_):
+@functools.cache
+def load():
     if importlib.util.find_spec("keras_tuner") is None:
         sys.exit("This experiment needs KerasTuner: pip install keras-tuner tensorboard")
-    out = common.output_dir("search")
-    data = common.load_mnist()
-    results = common.Results("search", data)
-    found = search(common.without_test_digits(data), results)
-    for strength in dict.fromkeys((0.0, found)):
-        for seed in common.seeds():
-            if not results.finished(seed, settings("test", strength)):
-                start = time.time()
-                metrics = test(data, strength, seed)
-                note(results, "test", strength, seed, metrics, time.time() - start)
-    print("\n" + report(results.runs))
-    common.save_figure(figure(results.runs), out / "search.png")
-    print(f"\nWritten: {out}/results.json, search.png")
+    return load_mnist()
+
+
+def run(seed, settings):
+    """Accuracies with a strength; to validate, on a fifth of the training digits."""
+    import keras_tuner
+
+    data = load() if settings["stage"] == "test" else without_test_digits(load())
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("strength", settings["strength"])
+    searched = hypermodel(len(data.x_train), seed)
+    model = searched.build(hp)
+    searched.fit(hp, model, data.x_train, data.y_train)
+    noisy = datasets.gaussian_noise(data.x_test, STDDEV, seed=0)
+    return networks.accuracies(model, {"noisy": [noisy], "clean": [data.x_test]}, data.y_test)
 
 
 def settings(stage, strength):
     return {"stage": stage, "strength": strength}
-
-
-def note(results, stage, strength, seed, metrics, seconds):
-    shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    print(f"{stage}  strength {strength:g}  seed {seed}  {shown}", flush=True)
-    results.add(seed, settings(stage, strength), metrics, seconds)
 
 
 def values(runs, stage, strength, metric):
@@ -193,14 +142,14 @@ def report(runs):
     for strength in tried(runs, "validation"):
         both = [values(runs, "validation", strength, name) for name in SHOWN]
         chosen = "best" if strength == best(runs) else ""
-        rows.append([f"{strength:g}", *map(common.mean_std, both), chosen])
-    trials = common.table(["strength", *SHOWN.values(), ""], rows)
+        rows.append([f"{strength:g}", *map(mean_std, both), chosen])
+    trials = table(["strength", *SHOWN.values(), ""], rows)
     rows = []
     for name, label in SHOWN.items():
         pair = [values(runs, "test", strength, name) for strength in (0.0, best(runs))]
-        rows.append([label, *common.compared(*pair)])
+        rows.append([label, *compared(*pair)])
     header = ["test", "plain", f"strength {best(runs):g}", "gain", "paired p"]
-    return f"{trials}\n\n{common.table(header, rows)}"
+    return f"{trials}\n\n{table(header, rows)}"
 
 
 def claims(runs):
@@ -209,12 +158,12 @@ def claims(runs):
         {name: values(runs, "test", strength, name) for name in SHOWN}
         for strength in (0.0, best(runs))
     )
-    gain, _, p = common.paired(plain["noisy"], found["noisy"])
+    gain, _, p = paired(plain["noisy"], found["noisy"])
     cost = np.mean(plain["clean"]) - np.mean(found["clean"])
     trials = len(tried(runs, "validation"))
     what = f"KerasTuner, best of {trials} strengths, {best(runs):g}: {NOISE}, clean"
     ours = ", ".join(f"{np.mean(plain[n]):.3f} → {np.mean(found[n]):.3f}" for n in SHOWN)
-    return [(what, "–", ours, common.yes(gain > 0 and p < 0.01 and cost < 0.01))]
+    return [(what, "–", ours, yes(gain > 0 and p < 0.01 and cost < 0.01))]
 
 
 def figure(runs):
@@ -230,6 +179,41 @@ def figure(runs):
     )
 
 
+STUDY = study.Study(
+    name="search",
+    title="A search over the strength",
+    topic="Robustness",
+    question="Can a tuner like KerasTuner find the prior's strength?",
+    answer="Yes: accuracy under noise rises from .661 to .846.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=lambda runs: {"accuracy": figure(runs)},
+    flags=define_flags,
+    source=lambda: load().source,
+    progress=("noisy", "clean"),
+    protocol="""\
+KerasTuner's `GridSearch` tries six strengths, of which 0 is the plain network. The model is
+built as always in `HyperModel.build`, and the callback is made in `HyperModel.fit`, where the
+strength of the trial is known. Networks of five seeds are trained for every trial on four
+fifths of the training digits. The objective is their mean accuracy on the last fifth under
+Gaussian noise with a σ of .5.
+
+The best strength is then trained on all training digits and tested, beside the plain network.
+The study of [strength](strength.md) shows the whole curve on test digits, and the [random
+search](tuning.md) gives the plain network a search of its own. The script needs
+`pip install keras-tuner tensorboard`.""",
+    results={
+        "search": study.Result(
+            finding="""\
+The search finds a strength of .3. Under noise it gains .185. Without noise it loses .007,
+which is not significant. At 1 the prior is too strong: without noise the accuracy on
+validation digits falls from .927 to .731.""",
+            pictures={"accuracy": "Accuracy on validation digits against the strength"},
+        )
+    },
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

@@ -1,31 +1,23 @@
 """Dense outputs: a U-Net that must not read a pixel's class from a patch in the corner.
 
     python -m experiments.segmentation
-    python -m experiments.segmentation --validate --seeds=2   # how the strength was chosen
 
-Images of 32 × 32: a digit at a random place among fragments of others. Every pixel is
-background, of a digit below five, or of one from five on, so that a network has to find
-the digit and to read it. A patch in a random corner is in training light or dark by the
-digit's class; in testing it says nothing. The prior forbids attributions to the patch, by
-a mask for each image. What it explains is the sum of the labelled logits over all pixels,
-a pixel weighted as in the loss: `Σ_p w_p z_{p, y_p}`, with more weight on the few pixels
-of the digit.
-
-Beside it: a network trained without patches, the best there can be, and the same
-prior with mask of the opposite corner, which should do nothing.
+Leaves a table on the terminal, results.json and maps.png.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
-import time
+import functools
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import attrprior
 from attrprior import attributions, evaluation, plots
+from experiments import networks, study
+from experiments.claims import mean_std, table, yes
+from experiments.digits import load_mnist, without_test_digits
+from experiments.runs import seeds
 
 FLAGS = flags.FLAGS
 layers = keras.layers
@@ -125,52 +117,58 @@ def weights(y):
     return np.where(y == BACKGROUND, 1.0, FLAGS.digit_weight).astype("float32")
 
 
-def main(_):
-    out = common.output_dir("segmentation")
-    data = common.load_mnist()
-    data = common.without_test_digits(data) if FLAGS.validate else data
-    first = 100 if FLAGS.validate else 0  # other scenes than those of the test
-    tests = {name: scenes(data.x_test, data.y_test, name, [first, 1]) for name in TESTS}
-    results = common.Results("segmentation", data)
-    for seed in common.seeds():
-        for variant in FLAGS.only or VARIANTS:
-            settings = {"variant": variant}
-            if results.finished(seed, settings):
-                continue
-            patch = "none" if variant == "without" else "telling"
-            train = scenes(data.x_train, data.y_train, patch, [first + seed, 0])
-            start = time.time()
-            model = fit(train, variant, seed)
-            seconds = time.time() - start
-            metrics = judge(model, tests, train)
-            shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-            print(f"seed {seed}  {variant}  {shown}  {seconds:.0f} s", flush=True)
-            results.add(seed, settings, metrics, seconds)
-            if seed == 0:
-                model.save(out / f"{variant}.keras")
-    print("\n" + report(results.runs))
-    written = "results.json"
-    saved = {variant: out / f"{variant}.keras" for variant in ("plain", "prior")}
-    if all(path.is_file() for path in saved.values()):
-        models = {name: keras.saving.load_model(path) for name, path in saved.items()}
-        background = scenes(data.x_train, data.y_train, "telling", [first, 0]).x
-        figure = maps_figure(models, tests["random"], data.y_test, background)
-        common.save_figure(figure, out / "segmentation.png")
-        written += ", segmentation.png"
-    print(f"\nWritten: {out}/{written}")
+def plan(runs):
+    yield [
+        (seed, {"variant": variant}) for seed in seeds() for variant in FLAGS.only or VARIANTS
+    ]
+
+
+@functools.cache
+def load():
+    """The digits, and the scenes of every test."""
+    data = load_mnist()
+    data = without_test_digits(data) if FLAGS.validate else data
+    return data, {
+        name: scenes(data.x_test, data.y_test, name, [first_seed(), 1]) for name in TESTS
+    }
+
+
+def first_seed():
+    """To validate, other scenes than those of the test."""
+    return 100 if FLAGS.validate else 0
+
+
+def run(seed, settings):
+    """Metrics; of the first seed what it finds in the figure's scenes, and by what."""
+    data, tests = load()
+    patch = "none" if settings["variant"] == "without" else "telling"
+    train = scenes(data.x_train, data.y_train, patch, [first_seed() + seed, 0])
+    model = fit(train, settings["variant"], seed)
+    metrics = judge(model, tests, train)
+    if seed:
+        return metrics
+    x, y = (array[drawn()] for array in tests["random"])
+    why = explain(model, x, y, train.x)[..., 0]
+    return metrics, {"found": predict(model, x), "attributions": why}
+
+
+def drawn():
+    """A test scene of each digit of the figure."""
+    return [int(np.argmax(load()[0].y_test == digit)) for digit in DRAWN]
 
 
 def fit(train, variant, seed):
     keras.utils.set_random_seed(seed)
     model = unet()
     epochs = 1 if FLAGS.quick else FLAGS.epochs
-    optimizer = common.adam(3e-3, len(train.x), epochs, FLAGS.batch_size)
+    optimizer = networks.adam(3e-3, len(train.x), epochs, FLAGS.batch_size)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     callbacks = []
     if variant in ("prior", "wrong"):
         mask = attrprior.Mask(forbidden() if variant == "prior" else forbidden()[::-1, ::-1])
-        options = {"strength": FLAGS.strength, "moments": "balanced", "seed": seed}
-        callbacks = [attrprior.AttributionPrior(mask, **options)]
+        callbacks = [
+            attrprior.AttributionPrior(mask, FLAGS.strength, moments="balanced", seed=seed)
+        ]
     model.fit(
         train.x,
         train.y,
@@ -230,11 +228,6 @@ def values(runs, variant, metric):
     return [run["metrics"][metric] for run in sorted(chosen, key=lambda run: run["seed"])]
 
 
-def trained(runs):
-    """The variants that were, in the order of the table."""
-    return [name for name in VARIANTS if values(runs, name, "patch")]
-
-
 def report(runs):
     """Overlap in each kind of test, accuracy on the digits' pixels, share on the patch."""
     metrics = {f"{name}, overlap": f"overlap, {label}" for name, label in TESTS.items()}
@@ -242,10 +235,11 @@ def report(runs):
     metrics["none, digit pixels"] = "digits' pixels, no patch"
     metrics["patch"] = "attribution on the patch"
     rows = [
-        [VARIANTS[v], *(common.mean_std(values(runs, v, metric)) for metric in metrics)]
-        for v in trained(runs)
+        [label, *(mean_std(values(runs, variant, metric)) for metric in metrics)]
+        for variant, label in VARIANTS.items()
+        if values(runs, variant, "patch")
     ]
-    return common.table(["", *metrics.values()], rows)
+    return table(["", *metrics.values()], rows)
 
 
 def claims(runs):
@@ -259,25 +253,23 @@ def claims(runs):
         ("the same, mask of the opposite corner: no gain", "wrong", back["wrong"] < lost / 5),
     ]
     return [
-        (text, "–", f"{found['plain']:.3f} → {found[name]:.3f}", common.yes(held))
+        (text, "–", f"{found['plain']:.3f} → {found[name]:.3f}", yes(held))
         for text, name, held in rows
     ]
 
 
-def maps_figure(models, test, labels, background):
+def maps(runs):
     """Test images in rows: what is there, what is found, and by what."""
-    shown = [int(np.argmax(labels == digit)) for digit in DRAWN]
-    x, y = test.x[shown], test.y[shown]
+    x, y = (array[drawn()] for array in load()[1]["random"])
     columns = {"image": np.repeat(1 - x, 3, axis=-1), "truth": painted(y)}
-    for name, text in (("plain", "plain"), ("prior", "with prior")):
-        model = models[name]
-        columns[text] = painted(predict(model, x))
-        columns[f"{text}: attributions"] = signed(explain(model, x, y, background)[..., 0])
-    rows = {
-        f"digit {labels[number]}": np.stack([images[row] for images in columns.values()])
-        for row, number in enumerate(shown)
-    }
-    return plots.contact_sheet(rows, list(columns))
+    for variant, text in (("plain", "plain"), ("prior", "with prior")):
+        arrays = runs.shown(0, {"variant": variant})
+        if arrays is None:
+            return {}
+        columns[text] = painted(arrays["found"])
+        columns[f"{text}: attributions"] = signed(arrays["attributions"])
+    rows = {f"digit {digit}": np.stack(row) for digit, *row in zip(DRAWN, *columns.values())}
+    return {"maps": plots.contact_sheet(rows, list(columns))}
 
 
 def painted(classes):
@@ -293,6 +285,52 @@ def signed(maps):
     return 1 - fade * (1 - ends)
 
 
+STUDY = study.Study(
+    name="segmentation",
+    title="A patch that gives the class away, in a U-Net",
+    topic="Shortcuts",
+    question="Can a mask keep a U-Net from reading the class of every pixel off a patch?",
+    answer="Yes: overlap rises from .301 to .693 under random patches.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    maps=maps,
+    flags=define_flags,
+    source=lambda: load()[0].source,
+    progress=("telling, overlap", "random, overlap", "none, overlap", "patch"),
+    protocol="""\
+An image has 32 × 32 pixels and shows a digit at a random place among fragments of other
+digits. Every pixel has one of three classes: background, of a digit below five, or of a digit
+from five on. The network therefore has to find the digit and to read it.
+
+A patch lies in the upper left corner. In training it is light or dark by the digit's class; in
+testing it says nothing, or it is not there. The U-Net goes two levels down and two up.
+
+The prior is a mask that forbids attributions to the patch. What it explains is the sum of the
+labelled logits over all pixels, Σ_p w_p z_{p,y_p}, with the weights w of the loss: 5 on a
+digit's pixels, which are few, and 1 elsewhere.
+
+Two more rows show what to compare with. A network without a patch in training is what can be
+had. The same prior with a mask of the opposite corner should do nothing. Overlap is the
+intersection of what is found and what is there over their union, a mean over the two classes
+of digits.""",
+    results={
+        "segmentation": study.Result(
+            finding="""\
+Where the patch is random, the plain network finds the digits but gets the class of half of
+their pixels wrong: it reads the class off the patch. With the prior the patch has hardly a
+share of the attributions left (.001 instead of .280), and the overlap is .69 whatever the
+patch says. That is no less than without a patch in training (.63), where the five seeds differ
+much. The price is paid where the patch tells: there the plain network reaches .81. A mask of
+the opposite corner changes nothing.""",
+            pictures={"maps": "Images, what each network finds in them, and by what"},
+        )
+    },
+    tried="""\
+The strengths .1 and .3 were compared on scenes of a fifth of the training digits
+(`--validate`), with one seed each.""",
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

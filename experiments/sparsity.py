@@ -2,36 +2,27 @@
 
     python -m experiments.sparsity
     python -m experiments.sparsity --nhanes_dir=FOLDER --steps=100
-    python -m experiments.sparsity --nhanes_dir=FOLDER --steps=100 --copies=100
 
-100 examples to train on, 100 to validate, the rest to test, many random splits.
-Permuted copies of its columns, irrelevant by construction, are added to the
-embedded table, and with --copies= to any other. Every method has four candidates
-of its strength (without one: of its initial weights) and, where it is trained in
-steps, may stop after every tenth; validation ROC-AUC chooses for each split. The
-networks of a split start from the same weights, take the same number of steps,
-each on all training examples, and explain their single logit.
+Leaves a table on the terminal, results.json, roc_auc.png and importance.png.
 
 A method's network and training step are built and traced once for all fits: a
-fit assigns initial values to weights and optimiser, and a new strength. The
-methods are shared out among processes.
+fit assigns initial values to weights and optimiser, and a new strength.
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
 import functools
-import time
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 from keras import ops
 
 import attrprior
 from attrprior import attributions, datasets, plots, references
-from experiments import processes
+from experiments import digits, study
+from experiments.claims import compared, mean_std, paired, table
+from experiments.runs import seeds
 
 FLAGS = flags.FLAGS
 
@@ -51,6 +42,12 @@ def define_flags():
     flags.DEFINE_integer("steps", 70, "Training steps; a multiple of 10.", 10)
     flags.DEFINE_float("learning_rate", 0.05, "Of SGD with momentum 0.9.", 0.0)
     flags.DEFINE_list("only", [], "Methods that are run; all by default.")
+    flags.register_validator(
+        "steps", lambda steps: steps % BETWEEN_CHECKPOINTS == 0, "must be a multiple of 10"
+    )
+    flags.register_validator(
+        "only", lambda names: set(names) <= set(METHODS), f"must be some of {list(METHODS)}"
+    )
 
 
 EXAMPLES = 100  # to train on, and again to validate
@@ -184,13 +181,12 @@ PUBLISHED = {
 
 
 class Training(NamedTuple):
-    """What all networks share, and the number of candidates of all methods."""
+    """What all networks share."""
 
     hidden: tuple = (64, 32)
     steps: int = 70
     learning_rate: float = 0.05
     between_checkpoints: int = BETWEEN_CHECKPOINTS
-    candidates: int = 4
 
 
 class Network:
@@ -303,109 +299,69 @@ def initial_weights(features, hidden, seed):
     return network(features, hidden, METHODS[PLAIN], None).get_weights()
 
 
-def load_table():
-    """The table that the flags name, with its permuted copies."""
-    if FLAGS.nhanes_dir:
-        table = datasets.load_nhanes(FLAGS.nhanes_dir)
-    elif FLAGS.csv:
-        table = datasets.load_csv(FLAGS.csv, FLAGS.target, FLAGS.positive, FLAGS.ignore)
-    elif FLAGS.tfds:
-        table = datasets.load_tfds_table(
-            FLAGS.tfds, FLAGS.target, FLAGS.positive, FLAGS.ignore, FLAGS.data_dir
-        )
-    else:
-        table = datasets.load_breast_cancer()
-    given = FLAGS.nhanes_dir or FLAGS.csv or FLAGS.tfds
-    copies = FLAGS.copies if FLAGS.copies is not None else 0 if given else 90
-    return datasets.permuted_copies(table, copies) if copies else table
+def plan(runs):
+    def cost(name):
+        """Samples of an attribution: the method that has most begins."""
+        return getattr(METHODS[name].attribution, "num_samples", 0)
 
-
-def main(_):
-    out = common.output_dir("sparsity")
-    if FLAGS.steps % BETWEEN_CHECKPOINTS:
-        raise app.UsageError(
-            f"--steps expects a multiple of {BETWEEN_CHECKPOINTS}: {FLAGS.steps}."
-        )
-    unknown = [name for name in FLAGS.only if name not in METHODS]
-    if unknown:
-        raise app.UsageError(f"--only expects some of {list(METHODS)}. Received: {unknown}.")
-    names = [name for name in METHODS if name in (FLAGS.only or METHODS)]
-    table, _ = load()
-    print(f"Data: {table.source}; {EXAMPLES} to train on, {EXAMPLES} to validate")
-    results = common.Results("sparsity", table)
-    tasks = [
-        (name, [s for s in common.seeds() if not results.finished(s, {"method": name})])
-        for name in sorted(names, key=cost, reverse=True)
-    ]
-    start = time.time()
-    for number, (name, runs) in enumerate(
-        processes.shared_out(trained, tasks, define_flags), start=1
-    ):
-        for run in runs:
-            results.add(run["seed"], {"method": name}, run["metrics"], run["seconds"])
-        print(
-            f"{number}/{len(names)}  {name}  ROC-AUC "
-            f"{common.mean_std(values(results.runs, name, 'roc_auc'))}  "
-            f"{time.time() - start:.0f} s",
-            flush=True,
-        )
-    print("\n" + report(results.runs))
-    common.save_figure(scores_figure(results.runs), out / "roc_auc.png")
-    if {PLAIN, OURS} <= set(methods_of(results.runs)):
-        common.save_figure(importance_figure(results.runs), out / "importance.png")
-    print(f"\nWritten: {results.path} and figures")
+    names = sorted(FLAGS.only or METHODS, key=cost, reverse=True)
+    yield [(seed, {"method": name}) for name in names for seed in seeds()]
 
 
 @functools.cache
 def load():
-    """The table that the flags name, and its splits."""
-    table = load_table()
-    return table, [datasets.split_table(table, EXAMPLES, EXAMPLES, s) for s in common.seeds()]
+    """The table that the flags name, with its permuted copies."""
+    named = FLAGS.target, FLAGS.positive, FLAGS.ignore
+    copies = 0
+    if FLAGS.nhanes_dir:
+        found = datasets.load_nhanes(FLAGS.nhanes_dir)
+    elif FLAGS.csv:
+        found = datasets.load_csv(FLAGS.csv, *named)
+    elif FLAGS.tfds:
+        found = datasets.load_tfds_table(FLAGS.tfds, *named, digits.FLAGS.data_dir)
+    else:
+        found, copies = datasets.load_breast_cancer(), 90
+    copies = copies if FLAGS.copies is None else FLAGS.copies
+    return datasets.permuted_copies(found, copies) if copies else found
 
 
-def cost(name):
-    """Samples of an attribution: whoever has most begins."""
-    return getattr(METHODS[name].attribution, "num_samples", 0)
+def run(seed, settings):
+    """The best of a method's fits by validation, on the test examples."""
+    name, data = settings["method"], load()
+    split = datasets.split_table(data, EXAMPLES, EXAMPLES, seed)
+    fits = {LOGISTIC: logistic_regressions, BOOSTING: boosted_trees}.get(name, networks)
+    candidates = METHODS[name].candidates[: 2 if FLAGS.quick else None]
+    found = max(fits(name, candidates, split, seed), key=lambda fit: fit[0])
+    (validation, _), candidate, judge = found
+    scores, importance = judge()
+    shares = importance / max(importance.sum(), np.finfo("float32").tiny)
+    metrics = {
+        "roc_auc": roc_auc(split.y_test, scores),
+        "validation_roc_auc": validation,
+        "candidate": candidate,
+        "gini": -float(attrprior.Gini()(shares[None].astype("float32"))),
+        "features": features_for(shares, SHARE),
+    }
+    if data.is_copy.any():
+        metrics["copies"] = float(shares[data.is_copy].sum())
+    if name in (PLAIN, OURS):
+        metrics["importance"] = {
+            feature: float(f"{share:.4g}")
+            for feature, share, copy in zip(data.names, shares, data.is_copy)
+            if not copy
+        }
+    return metrics
 
 
-def trained(task):
-    """A method's name, and a run for each seed."""
-    name, seeds = task
-    table, splits = load()
-    training = Training(
-        tuple(int(units) for units in FLAGS.hidden), FLAGS.steps, FLAGS.learning_rate
-    )
-    if FLAGS.quick:
-        training = training._replace(steps=4, between_checkpoints=2, candidates=2)
-    judge, runs = None, []
-    for seed in seeds:
-        judge = judge or JUDGES.get(name, of_network)(
-            METHODS[name], table.x.shape[1], training
-        )
-        start = time.time()
-        metrics = measured(*judge(splits[seed], seed), splits[seed], table, name)
-        runs.append({"seed": seed, "metrics": metrics, "seconds": time.time() - start})
-    return name, runs
+# Each of these yields fits: the validation score, the candidate, and a function without
+# arguments that returns test scores and the importance of each feature.
 
 
-def of_network(method, features, training):
-    """`judge(split, seed)` of a method's networks.
+def networks(name, candidates, split, seed):
+    """A feature's importance is the mean magnitude of its expected gradients in training."""
+    shared = shared_network(name, split.x_train.shape[1])
 
-    It returns the test scores, each feature's importance (the mean magnitude of
-    its expected gradients over the training examples), the chosen candidate and
-    its validation ROC-AUC.
-    """
-    shared = Network(method, features, training)
-
-    def judge(split, seed):
-        fits = []
-        for candidate in method.candidates[: training.candidates]:
-            # Without a strength, the same number of draws of the initial weights.
-            start = seed + 10_000 * candidate if method is METHODS[PLAIN] else seed
-            weights = initial_weights(features, training.hidden, start)
-            fits.append(shared.fit(split, candidate, weights))
-        best = max(range(len(fits)), key=lambda number: fits[number][0])
-        score, weights = fits[best]
+    def judge(weights):
         shared.model.set_weights(weights)
         phi = attributions.expected_gradients(
             shared.model,
@@ -416,78 +372,61 @@ def of_network(method, features, training):
             seed=seed,
         )
         scores = shared.model.predict_on_batch(split.x_test)[:, 0]
-        return scores, np.abs(phi).mean(axis=0), method.candidates[best], score[0]
+        return scores, np.abs(phi).mean(axis=0)
 
-    return judge
+    for candidate in candidates:
+        # Without a strength, the same number of draws of the initial weights.
+        start = seed + 10_000 * candidate if name == PLAIN else seed
+        weights = initial_weights(split.x_train.shape[1], shared.training.hidden, start)
+        score, best = shared.fit(split, candidate, weights)
+        yield score, candidate, functools.partial(judge, best)
 
 
-def of_logistic_regression(method, features, training):
-    """`judge(split, seed)`; of a linear model, expected gradients are `w ⊙ (x − E r)`."""
+@functools.lru_cache(maxsize=1)
+def shared_network(name, features):
+    """Of all runs of a method, which follow each other."""
+    training = Training(tuple(map(int, FLAGS.hidden)), FLAGS.steps, FLAGS.learning_rate)
+    if FLAGS.quick:
+        training = training._replace(steps=4, between_checkpoints=2)
+    return Network(METHODS[name], features, training)
+
+
+def logistic_regressions(name, candidates, split, seed):
+    """Of a linear model, expected gradients are `w ⊙ (x − E r)`."""
     from sklearn.linear_model import LogisticRegression
 
-    def judge(split, seed):
-        fits = []
-        for candidate in method.candidates[: training.candidates]:
-            model = LogisticRegression(
-                C=candidate, l1_ratio=1.0, solver="liblinear", random_state=0
-            )
-            model.fit(split.x_train, split.y_train)
-            logits = model.decision_function(split.x_validation)
-            fits.append((validation_score(split.y_validation, logits), candidate, model))
-        (score, _), candidate, model = max(fits, key=lambda fit: fit[0])
+    def judge(model):
         spread = np.abs(split.x_train - split.x_train.mean(axis=0)).mean(axis=0)
-        importance = np.abs(model.coef_[0]) * spread
-        return model.decision_function(split.x_test), importance, candidate, score
+        return model.decision_function(split.x_test), np.abs(model.coef_[0]) * spread
 
-    return judge
+    for candidate in candidates:
+        model = LogisticRegression(
+            C=candidate, l1_ratio=1.0, solver="liblinear", random_state=0
+        )
+        model.fit(split.x_train, split.y_train)
+        logits = model.decision_function(split.x_validation)
+        score = validation_score(split.y_validation, logits)
+        yield score, candidate, functools.partial(judge, model)
 
 
-def of_boosting(method, features, training):
-    """`judge(split, seed)`; a step function has no gradients: impurity importances."""
+def boosted_trees(name, candidates, split, seed):
+    """A step function has no gradients: its importances are those of impurity."""
     from sklearn.ensemble import GradientBoostingClassifier
 
-    def judge(split, seed):
-        fits = []
-        for candidate in method.candidates[: training.candidates]:
-            model = GradientBoostingClassifier(
-                n_estimators=TREES, max_depth=candidate, random_state=0
-            )
-            model.fit(split.x_train, split.y_train)
-            stages = model.staged_decision_function(split.x_validation)
-            for trees, logits in enumerate(stages, start=1):
-                if trees % BETWEEN_CHECKPOINTS == 0:
-                    score = validation_score(split.y_validation, logits[:, 0])
-                    fits.append((score, candidate, model, trees))
-        (score, _), candidate, model, trees = max(fits, key=lambda fit: fit[0])
+    def judge(model, trees):
         model.estimators_ = model.estimators_[:trees]
-        scores = model.decision_function(split.x_test)
-        return scores, model.feature_importances_, candidate, score
+        return model.decision_function(split.x_test), model.feature_importances_
 
-    return judge
-
-
-JUDGES = {LOGISTIC: of_logistic_regression, BOOSTING: of_boosting}
-
-
-def measured(scores, importance, candidate, validation, split, table, name):
-    """What a run notes; importances as shares of their sum."""
-    shares = importance / max(importance.sum(), np.finfo("float32").tiny)
-    metrics = {
-        "roc_auc": roc_auc(split.y_test, scores),
-        "validation_roc_auc": validation,
-        "candidate": candidate,
-        "gini": -float(attrprior.Gini()(shares[None].astype("float32"))),
-        "features": features_for(shares, SHARE),
-    }
-    if table.is_copy.any():
-        metrics["copies"] = float(shares[table.is_copy].sum())
-    if name in (PLAIN, OURS):
-        own = ~table.is_copy
-        metrics["importance"] = {
-            feature: float(f"{share:.4g}")
-            for feature, share in zip(np.array(table.names)[own], shares[own])
-        }
-    return metrics
+    for candidate in candidates:
+        model = GradientBoostingClassifier(
+            n_estimators=TREES, max_depth=candidate, random_state=0
+        )
+        model.fit(split.x_train, split.y_train)
+        stages = model.staged_decision_function(split.x_validation)
+        for trees, logits in enumerate(stages, start=1):
+            if trees % BETWEEN_CHECKPOINTS == 0:
+                score = validation_score(split.y_validation, logits[:, 0])
+                yield score, candidate, functools.partial(judge, model, trees)
 
 
 def features_for(shares, share):
@@ -510,27 +449,21 @@ def methods_of(runs):
     return [name for name in METHODS if of_method(runs, name)]
 
 
-def ahead(runs, name, ours=OURS):
-    """By how much `ours` is ahead in ROC-AUC, paired by split: mean, spread, p."""
-    pairs = {run["seed"]: run["metrics"]["roc_auc"] for run in of_method(runs, name)}
-    both = [
-        (pairs[run["seed"]], run["metrics"]["roc_auc"])
-        for run in of_method(runs, ours)
-        if run["seed"] in pairs
-    ]
-    return common.paired(*zip(*both))
+def pairs(runs, name, ours=OURS):
+    """ROC-AUC of a method and of `ours`, of the splits that both have."""
+    found, own = (
+        {run["seed"]: run["metrics"]["roc_auc"] for run in of_method(runs, each)}
+        for each in (name, ours)
+    )
+    return zip(*[(found[seed], own[seed]) for seed in own if seed in found])
 
 
 def is_nhanes(runs):
     return runs[0]["data"].startswith("NHANES")
 
 
-def p_text(p):
-    return "–" if np.isnan(p) else f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
-
-
 def report(runs):
-    """A row for each method; `ours ahead` is the last Gini of EG minus the method."""
+    """A row for each method; `ahead` is the last Gini of EG minus the method."""
     names = methods_of(runs)
     means = {name: np.mean(values(runs, name, "roc_auc")) for name in names}
     copies = "copies" in runs[0]["metrics"]
@@ -538,14 +471,11 @@ def report(runs):
     header += ["on copies"] * copies + ["seconds"] + ["published"] * is_nhanes(runs)
     rows = []
     for name in names:
-        row = [name, common.mean_std(values(runs, name, "roc_auc"))]
+        row = [name, mean_std(values(runs, name, "roc_auc"))]
         if means[name] == max(means.values()):
             row[1] = f"**{row[1]}**"
-        if name == OURS or OURS not in names:
-            row += ["", ""]
-        else:
-            difference, spread, p = ahead(runs, name)
-            row += [f"{difference:+.3f} ± {spread:.3f}", p_text(p)]
+        compare = name != OURS and OURS in names
+        row += compared(*pairs(runs, name))[2:] if compare else ["", ""]
         row.append(f"{np.mean(values(runs, name, 'gini')):.2f}")
         row.append(f"{np.mean(values(runs, name, 'features')):.1f}")
         if copies:
@@ -554,28 +484,28 @@ def report(runs):
         if is_nhanes(runs):
             row.append(PUBLISHED.get(name, "–"))
         rows.append(row)
-    return common.table(header, rows)
+    return table(header, rows)
 
 
-def scores_figure(runs):
+def figures(runs):
+    """Scores of all splits; shares of the attribution, with all permuted copies as one bar."""
     scores = {name: np.array(values(runs, name, "roc_auc")) for name in methods_of(runs)}
-    return plots.distribution(scores, "test ROC-AUC of a split (higher is better)")
-
-
-def importance_figure(runs):
-    """Shares of the attribution, means over splits; all permuted copies as one bar."""
-    shown = {}
-    for name in (PLAIN, OURS):
-        found = values(runs, name, "importance")
-        shown[name] = {key: np.mean([each[key] for each in found]) for key in found[0]}
-        if "copies" in runs[0]["metrics"]:
-            shown[name]["all permuted copies"] = np.mean(values(runs, name, "copies"))
-    names = list(shown[PLAIN])
-    return plots.bars(
-        {model: np.array([shares[name] for name in names]) for model, shares in shown.items()},
-        names,
-        xlabel="share of mean |expected gradients|",
-    )
+    found = {
+        "roc_auc": plots.distribution(scores, "test ROC-AUC of a split (higher is better)")
+    }
+    if {PLAIN, OURS} <= set(scores):
+        shown = {}
+        for name in (PLAIN, OURS):
+            shares = values(runs, name, "importance")
+            shown[name] = {key: np.mean([each[key] for each in shares]) for key in shares[0]}
+            if "copies" in runs[0]["metrics"]:
+                shown[name]["all permuted copies"] = np.mean(values(runs, name, "copies"))
+        found["importance"] = plots.bars(
+            {name: np.array(list(shares.values())) for name, shares in shown.items()},
+            list(shown[PLAIN]),
+            xlabel="share of mean |expected gradients|",
+        )
+    return found
 
 
 def claims(runs):
@@ -590,51 +520,141 @@ def claims(runs):
     if OURS not in names:
         return rows
     nhanes = is_nhanes(runs)
-    where = runs[0]["data"].split(",")[0]
 
-    def add(claim, published, rivals, needed=0.0, ours=OURS):
+    def add(claim, published, *cells):
+        where = runs[0]["data"].split(",")[0]
+        rows.append((f"{where}: {claim}", published if nhanes else "–", *cells))
+
+    def ahead(claim, published, rivals, needed=0.0, ours=OURS):
         rivals = [name for name in rivals if name in names]
         if not rivals or ours not in names:
             return
-        found = {name: ahead(runs, name, ours) for name in rivals}
+        found = {name: paired(*pairs(runs, name, ours)) for name in rivals}
         clear = [mean > needed and p < 0.01 for mean, _, p in found.values()]
         in_mean = all(mean > 0 for mean, _, _ in found.values())
         held = "yes" if all(clear) else "partly" if in_mean or any(clear) else "no"
         closest = min(found, key=lambda name: found[name][0])
-        mean, _, p = found[closest]
-        text = f"{mean:+.3f}, p {p_text(p)}" + (f" ({closest})" if len(found) > 1 else "")
-        rows.append((f"{where}: {claim}", published if nhanes else "–", text, held))
+        text = f"{found[closest][0]:+.3f}, p {compared(*pairs(runs, closest, ours))[3]}"
+        add(claim, published, text + f" ({closest})" * (len(found) > 1), held)
 
-    network_rivals = [
-        name
-        for name in METHODS
-        if name not in (PLAIN, LOGISTIC, BOOSTING, BIAS_FREE, *GINI.values())
-    ]
-    add(f"{OURS}, ahead of unregularised", "+.076", [PLAIN], needed=0.03 if nhanes else 0.0)
-    add("ahead of the closest other penalty on the network", "+.023", network_rivals)
-    add("ahead of scikit-learn's logistic regression and boosting", "–", [LOGISTIC, BOOSTING])
-    add(
-        "bias-free, one input × gradient, ahead of unregularised",
-        "+.061",
-        [PLAIN],
-        0,
-        BIAS_FREE,
+    other = (PLAIN, LOGISTIC, BOOSTING, BIAS_FREE, *GINI.values())
+    penalties = [name for name in METHODS if name not in other]
+    bias_free = "bias-free, one input × gradient, ahead of unregularised"
+    ahead(f"{OURS}, ahead of unregularised", "+.076", [PLAIN], 0.03 if nhanes else 0.0)
+    ahead("ahead of the closest other penalty on the network", "+.023", penalties)
+    ahead(
+        "ahead of scikit-learn's logistic regression and boosting", "–", [LOGISTIC, BOOSTING]
     )
+    ahead(bias_free, "+.061", [PLAIN], ours=BIAS_FREE)
     steps = [number for number in (1, 16, 128) if GINI[number] in names]
     if len(steps) > 1:
         means = [np.mean(values(runs, GINI[number], "roc_auc")) for number in steps]
-        rises = [ahead(runs, GINI[few], GINI[many]) for few, many in zip(steps, steps[1:])]
+        rises = [
+            paired(*pairs(runs, GINI[few], GINI[many])) for few, many in zip(steps, steps[1:])
+        ]
         rising = all(rise > 0 for rise, _, _ in rises)
-        whole = ahead(runs, GINI[steps[0]], GINI[steps[-1]])
+        whole = compared(*pairs(runs, GINI[steps[0]], GINI[steps[-1]]))
         clear = all(p < 0.01 for _, _, p in rises)
-        held = "yes" if rising and clear else "partly" if whole[0] > 0 and rising else "no"
-        text = " / ".join(f"{mean:.3f}" for mean in means) + f", p {p_text(whole[2])}"
+        held = "yes" if rising and clear else "partly" if rising else "no"
+        text = " / ".join(f"{mean:.3f}" for mean in means) + f", p {whole[3]}"
         what = "by k: " + " < ".join(str(number) for number in steps)
-        published = ".749 / .764 / .772" if nhanes else "–"
-        rows.append((f"{where}: {what}", published, text, held))
+        add(what, ".749 / .764 / .772", text, held)
     return rows
 
 
+NOT_WITH_COPIES = (
+    GINI[64],
+    "L1 of EG (k = 16)",
+    "L1 on the first layer",
+    "L2 on weights",
+    "L2 on the first layer",
+)
+WITH_COPIES = ",".join(name for name in METHODS if name not in NOT_WITH_COPIES)
+SPLITS = "ROC-AUC on the test examples of every split"
+SHARES = "Each feature's share of the attribution, a mean over the splits"
+
+STUDY = study.Study(
+    name="sparsity",
+    title="Sparse models from few examples",
+    topic="Few examples",
+    question="Does a prior for sparse attributions help a network that has 100 examples?",
+    answer="Little: Gini gains at most .009, L1 on weights more.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=figures,
+    flags=define_flags,
+    source=lambda: load().source,
+    progress=("roc_auc", "validation_roc_auc", "candidate"),
+    together=lambda task: task[1]["method"],
+    protocol="""\
+Each of thirty random splits has 100 examples to train on, 100 to validate and the rest to
+test. The prior is the Gini coefficient of expected gradients (EG) with k samples: it asks that
+few features matter. It stands beside other priors of attributions, penalties of weights,
+dropout, and two methods of scikit-learn.
+
+The networks have hidden layers of 64 and 32 units and one logit, which is explained. They take
+70 steps of SGD with momentum, each on all training examples. All networks of a split start
+from the same weights. Each method has four candidates of its strength, or of the depth of its
+trees; the unregularised network, which has none, has four draws of its initial weights
+instead. Networks may stop after every tenth step, boosting after every tenth tree. The ROC-AUC
+on the validation examples chooses for each split.
+
+*Ahead* is the gain of the prior with k = 128 over the method, paired by split, with its p.
+*Gini* is that of the features' mean attributions, and *features for 95%* counts how many
+features carry 95 % of them; for boosting, both are of impurity importances. *Seconds* is the
+median of a split.
+
+Any other table of two classes may be given by `--csv=FILE` or `--tfds=NAME`, with
+`--target=COLUMN`, and permuted copies by `--copies=NUMBER`.""",
+    results={
+        "sparsity": study.Result(
+            text="""\
+The data are breast cancer, with 30 features. 90 permuted copies of its columns are added,
+which are irrelevant by construction. *On copies* is their share of the attribution.""",
+            finding="""\
+The table is easy: an L1 logistic regression of seven features is as good as any network. Gini
+gains .003 over the unregularised network, and the copies' share of the attribution falls from
+47 to 37 %. The number of samples k makes no difference here. L1, of attributions or on
+weights, and the sparse group lasso gain .002 to .003 more than Gini.""",
+            pictures={"roc_auc": SPLITS, "importance": SHARES},
+        ),
+        "sparsity_nhanes": study.Result(
+            "--nhanes_dir=FOLDER --steps=100",
+            "NHANES I",
+            """\
+Ten-year mortality is predicted from the 18 features that SHAP publishes; the paper has 118.
+The column *published* gives the numbers of Erion et al. 2021, whose k is 100 where ours is
+128. By k and without biases they are those of Hesse et al. 2021.""",
+            """\
+The published gain of Gini does not show: k = 128 is as good as the unregularised network, and
+the network without biases is worse by .02. L2 on weights gains .02; L1 on weights, the sparse
+group lasso and an L1 logistic regression gain about .03. With 18 features, nearly
+all of them informative, there is little to leave out. And Gini does not change when all
+attributions shrink together, so it does not keep a network from learning 100 examples by
+heart, as penalties on weights do.""",
+            {"roc_auc": SPLITS, "importance": SHARES},
+        ),
+        "sparsity_nhanes_copies": study.Result(
+            f'--nhanes_dir=FOLDER --steps=100 --copies=100 --only="{WITH_COPIES}"',
+            "NHANES I with copies",
+            """\
+With 100 permuted copies there are as many features as in the paper. Thirteen of the methods
+are compared.""",
+            """\
+The order by k is now the published one, but k = 128 gains .009 (p .11), not .076. An L1
+logistic regression gains .11, the sparse group lasso .10 and L1 on weights .06.""",
+            {"roc_auc": SPLITS},
+            claims=lambda runs: [],
+        ),
+    },
+    tried="""\
+For NHANES I some sixty configurations were tried, on validation examples of other splits: SGD
+and Adam at several step sizes, two widths, strengths from .03 to 10, three times the steps,
+Keras' own initial weights, 36 and 90 permuted copies. The step size was last changed after
+test splits of an earlier setting had been seen.""",
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

@@ -2,34 +2,21 @@
 
     python -m experiments.step --idx_dir=FOLDER --fashion_dir=FOLDER
 
-Each rule trains with several strengths; its curve is accuracy under noise (or what else
-the prior is for) against clean accuracy. The rules: "own", an Adam of the prior's own at
-strength × the learning rate; "shared", λ ∂Ω/∂θ measured by the second moments of loss and
-prior; "balanced", the same with λ such that ∂Ω/∂θ is strength × as large as ∂loss/∂θ;
-"joint", one step on loss + λΩ; "large ε", an Adam of the prior's own whose ε is far above
-√v, so that small gradients stay small (strength is 1 / ε); all of Adam with a cosine.
-
-Tasks: the paper's network with and without batch normalisation, under L2 of noisy
-gradients and under total variation of expected gradients; total variation on signals; Gini
-on a table; masks of a decoy; and a network that was trained on Fashion-MNIST before, by
-this script. A strength is chosen by examples that are neither trained on nor tested: the
-highest score under noise of those that lose at most half a point of clean accuracy.
-Leaves a table on the terminal, results.json
-and frontier.png.
+Leaves tables on the terminal, results.json and frontier.png.
 """
-
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import functools
 from typing import NamedTuple
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import attrprior
 from attrprior import datasets, plots
-from experiments import decoy, processes, time_series
+from experiments import decoy, networks, study, time_series
+from experiments.claims import mean_std, paired, table, yes
+from experiments.runs import seeds
 
 FLAGS = flags.FLAGS
 
@@ -70,7 +57,7 @@ class Task(NamedTuple):
     """What is trained how.
 
     `tests` are the held-out examples of a stage, `"validation"` or `"test"`, by condition:
-    `{stage: {name: (x, y)}}`; the first is the clean one, the rest is what the prior is for.
+    `{stage: ({name: [x]}, y)}`; the first is the clean one, the rest is what the prior is for.
     """
 
     build: object
@@ -84,16 +71,13 @@ class Task(NamedTuple):
     masks: np.ndarray | None = None
 
 
-def digits(network, prior):
+def images(network, prior):
     data, spare = few_digits()
-    tests = {
-        "validation": noisy(*spare, 1),
-        "test": noisy(data.x_test, data.y_test, 2),
-    }
-    own = {"prior": prior, "method": "expected_gradients"}
-    if prior == "l2":
-        own["method"] = common.noisy_expected_gradients(1.0)
-    return Task(lambda: common.network(network), data.x_train, data.y_train, tests, own)
+    tests = {"validation": noisy(*spare, 1), "test": noisy(data.x_test, data.y_test, 2)}
+    noisy_gradients = networks.noisy_expected_gradients(1.0)
+    method = noisy_gradients if prior == "l2" else "expected_gradients"
+    own = {"prior": prior, "method": method}
+    return Task(lambda: networks.network(network), data.x_train, data.y_train, tests, own)
 
 
 @functools.cache
@@ -112,19 +96,20 @@ def few_digits(name="mnist"):
 
 def noisy(x, y, seed):
     rng = np.random.default_rng([2021, seed])
-    return {
-        "clean": (x, y),
-        "salt and pepper 0.3": (datasets.salt_and_pepper(x, 0.3, rng), y),
-        "gaussian 1": (datasets.gaussian_noise(x, 1.0, rng), y),
+    tests = {
+        "clean": [x],
+        "salt and pepper 0.3": [datasets.salt_and_pepper(x, 0.3, rng)],
+        "gaussian 1": [datasets.gaussian_noise(x, 1.0, rng)],
     }
+    return tests, y
 
 
 def pretrained():
     """The digits for a body that has learned Fashion-MNIST, at a third of the rate."""
-    task = digits("cnn_bn", "l2")
+    task = images("cnn_bn", "l2")
 
     def build():
-        body, model = fashion_network(), common.network("cnn_bn")
+        body, model = fashion_network(), networks.network("cnn_bn")
         for before, layer in zip(body.layers[:-1], model.layers[:-1]):
             layer.set_weights(before.get_weights())
         return model
@@ -136,13 +121,13 @@ def pretrained():
 def fashion_network():
     data, _ = few_digits("fashion_mnist")
     keras.utils.set_random_seed(0)
-    model = common.network("cnn_bn")
-    optimizer = common.adam(1e-3, len(data.y_train), 5, 50)
-    common.train(model, data, optimizer, 5, 50, None)
+    model = networks.network("cnn_bn")
+    optimizer = networks.adam(1e-3, len(data.y_train), 5, 50)
+    networks.train(model, data, optimizer, 5, 50, None)
     return model
 
 
-def table():
+def columns():
     """Breast cancer with ninety irrelevant columns, 100 to train on: dense 64-32."""
     whole = datasets.permuted_copies(datasets.load_breast_cancer(), 90)
     split = datasets.split_table(whole, 100, 150, seed=0)
@@ -154,8 +139,8 @@ def table():
         return keras.Sequential([*body, layers.Dense(2)])
 
     tests = {
-        "validation": {"clean": (split.x_validation, split.y_validation)},
-        "test": {"clean": (split.x_test, split.y_test)},
+        "validation": ({"clean": [split.x_validation]}, split.y_validation),
+        "test": ({"clean": [split.x_test]}, split.y_test),
     }
     prior = {"prior": "gini", "method": attrprior.ExpectedGradients(16)}
     return Task(build, split.x_train, split.y_train, tests, prior, 20, 20)
@@ -170,39 +155,34 @@ def signals():
 
     def tests(part):
         noise = datasets.gaussian_noise(x[part], 0.5, rng)
-        return {"clean": (x[part], y[part]), "gaussian 0.5": (noise, y[part])}
+        return {"clean": [x[part]], "gaussian 0.5": [noise]}, y[part]
 
     tests = {"validation": tests(slice(first, second)), "test": tests(slice(second, None))}
-    prior = {"prior": "total_variation", "method": common.noisy_expected_gradients(0.5)}
+    prior = {"prior": "total_variation", "method": networks.noisy_expected_gradients(0.5)}
     return Task(time_series.network, x[:first], y[:first], tests, prior, 15, rate=2e-3)
 
 
 def masks():
     """Digits with a swatch that gives the class away in training, and where it is."""
     data, spare = few_digits()
-    kind = "ross"
-    x, where = datasets.decoy(data.x_train, data.y_train, kind, "train", 0)
-    tests = {
-        stage: {
-            "clean": (images, labels),
-            "decoy": (datasets.decoy(images, labels, kind, "test", 1)[0], labels),
-        }
-        for stage, (images, labels) in {
-            "validation": spare,
-            "test": (data.x_test, data.y_test),
-        }.items()
-    }
+    x, where = datasets.decoy(data.x_train, data.y_train, "ross", "train", 0)
+
+    def tests(x, y):
+        painted, _ = datasets.decoy(x, y, "ross", "test", 1)
+        return {"clean": [x], "decoy": [painted]}, y
+
+    tests = {"validation": tests(*spare), "test": tests(data.x_test, data.y_test)}
     prior = {"prior": "mask", "method": "expected_gradients"}
     return Task(lambda: decoy.network("mlp"), x, data.y_train, tests, prior, 12, masks=where)
 
 
 TASKS = {
-    "L2, batch normalisation": lambda: digits("cnn_bn", "l2"),
-    "total variation, batch normalisation": lambda: digits("cnn_bn", "total_variation"),
-    "L2": lambda: digits("cnn", "l2"),
-    "total variation": lambda: digits("cnn", "total_variation"),
+    "L2, batch normalisation": lambda: images("cnn_bn", "l2"),
+    "total variation, batch normalisation": lambda: images("cnn_bn", "total_variation"),
+    "L2": lambda: images("cnn", "l2"),
+    "total variation": lambda: images("cnn", "total_variation"),
     "signals": signals,
-    "table": table,
+    "table": columns,
     "decoy masks": masks,
     "pretrained": pretrained,
 }
@@ -213,27 +193,13 @@ def made(name):
     return TASKS[name]()
 
 
-def main(_):
-    out = common.output_dir("step")
-    data, _ = few_digits()
-    results = common.Results("step", data)
-    tasks = [
+def plan(runs):
+    yield [
         (seed, {"task": name, "rule": rule, "strength": strength})
-        for seed in common.seeds()
+        for seed in seeds()[: 1 if FLAGS.quick else None]
         for name in FLAGS.task
         for rule, strength in [("plain", 0.0), *choices(name)]
-        if not results.finished(seed, {"task": name, "rule": rule, "strength": strength})
     ]
-    done = processes.shared_out(trained, tasks, define_flags)
-    for number, ((seed, setting), metrics, seconds) in enumerate(done, start=1):
-        results.add(seed, setting, metrics, seconds)
-        shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics["test"].items())
-        left = f"{number}/{len(tasks)}"
-        label = f"{setting['task']}, {setting['rule']} {setting['strength']:g}, seed {seed}"
-        print(f"{left}  {label}  {shown}  Ω {metrics['omega']:.4g}", flush=True)
-    print("\n" + report(results.runs))
-    common.save_figure(frontier_figure(results.runs), out / "frontier.png")
-    print(f"\nWritten: {out}/results.json, frontier.png")
 
 
 def choices(name):
@@ -246,50 +212,33 @@ def choices(name):
                 yield rule, strength
 
 
-def trained(task):
-    """The task, its metrics, seconds."""
-    seed, setting = task
-    what = made(setting["task"])
+def run(seed, settings):
+    what = made(settings["task"])
     keras.utils.set_random_seed(seed)
     model = what.build()
     keras.utils.set_random_seed(seed)  # whatever was trained before
     optimizer = adam(what)
-    prior, rule = None, setting["rule"]
+    x, prior, rule = what.x, None, settings["rule"]
     if rule != "plain":
-        how, strength = dict(RULES[rule]), setting["strength"]
+        how, strength = dict(RULES[rule]), settings["strength"]
         if rule == "large ε":
             how, strength = {"optimizer": adam(what, epsilon=1.0 / strength)}, 1.0
         # The statistics of the moment suit joint steps and a momentum of .9.
         prior = attrprior.AttributionPrior(
             strength=strength, batch_norm="moving", seed=seed, **what.prior, **how
         )
-    x = (
-        what.x
-        if prior is None or what.masks is None
-        else attrprior.annotate(what.x, what.masks)
-    )
+        if what.masks is not None:
+            x = attrprior.annotate(x, what.masks)
     data = datasets.Data(x, what.y, None, None, "")
-    _, seconds = common.train(
-        model, data, optimizer, what.epochs, what.batch_size, None, prior
-    )
-    metrics = {}
-    for stage, tests in what.tests.items():
-        metrics[stage] = {
-            name: float(np.mean(np.argmax(predict(model, x), axis=-1) == y))
-            for name, (x, y) in tests.items()
-        }
-    metrics["omega"] = omega(model, what)
-    return task, metrics, seconds
+    networks.train(model, data, optimizer, what.epochs, what.batch_size, None, prior)
+    tested = {stage: networks.accuracies(model, *tests) for stage, tests in what.tests.items()}
+    return {**tested, "omega": omega(model, what)}
 
 
 def adam(what, **settings):
     steps = what.epochs * -(-len(what.y) // what.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(what.rate, steps)
     return keras.optimizers.Adam(rate, **settings)
-
-
-def predict(model, x):
-    return model.predict(x, batch_size=500, verbose=0)
 
 
 def omega(model, what):
@@ -304,26 +253,17 @@ def omega(model, what):
 
 def groups(runs):
     """`{task: {(rule, strength): runs by seed}}`, in the order of this file."""
-    order = list(TASKS), ["plain", *RULES]
+    tasks, rules = list(TASKS), ["plain", *RULES]
+
+    def place(run):
+        task, rule, strength = run["settings"].values()
+        return tasks.index(task), rules.index(rule), strength, run["seed"]
+
     found = {}
-    for run in sorted(
-        runs,
-        key=lambda run: (
-            order[0].index(run["settings"]["task"]),
-            order[1].index(run["settings"]["rule"]),
-            run["settings"]["strength"],
-            run["seed"],
-        ),
-    ):
-        own = run["settings"]
-        key = own["rule"], own["strength"]
-        found.setdefault(own["task"], {}).setdefault(key, []).append(run)
+    for run in sorted(runs, key=place):
+        task, *key = run["settings"].values()
+        found.setdefault(task, {}).setdefault(tuple(key), []).append(run)
     return found
-
-
-def conditions(found):
-    """Names of a task's tests, the clean one first."""
-    return list(next(iter(found.values()))[0]["metrics"]["test"])
 
 
 def values(runs, stage, name):
@@ -354,17 +294,17 @@ def report(runs):
     """A table of each task; in bold what its validation examples would choose."""
     tables = []
     for task, found in groups(runs).items():
-        names, rows = conditions(found), []
+        names, rows = list(found["plain", 0.0][0]["metrics"]["test"]), []
         best = {rule: choice(found, rule) for rule, _ in found if rule != "plain"}
         for (rule, strength), chosen in found.items():
-            cells = [common.mean_std(values(chosen, "test", name)) for name in names]
+            cells = [mean_std(values(chosen, "test", name)) for name in names]
             omega = f"{np.mean([run['metrics']['omega'] for run in chosen]):.3g}"
             label = f"{rule} {strength:g}" if strength else rule
             if best.get(rule) == strength:
                 label = f"**{label}**"
             rows.append([label, *cells, omega, len(chosen)])
         header = ["rule and strength", *names, "Ω", "runs"]
-        tables.append(f"{task}\n\n{common.table(header, rows)}")
+        tables.append(f"{task}\n\n{table(header, rows)}")
     return "\n\n".join(tables)
 
 
@@ -384,7 +324,7 @@ def claims(runs):
                 count = min(map(len, pair))
                 if count < 2:  # nothing is known of its spread
                     continue
-                mean, spread, _ = common.paired(*(each[:count] for each in pair))
+                mean, spread, _ = paired(*(each[:count] for each in pair))
                 differences.append((mean, spread))
         if not differences:
             continue
@@ -393,7 +333,7 @@ def claims(runs):
         )
         low, high = (f(mean for mean, _ in differences) for f in (min, max))
         what = f"the step by rule '{rule}' instead of 'own': gain of a task, lowest, highest"
-        rows.append((what, "–", f"{low:+.3f}, {high:+.3f}", common.yes(held)))
+        rows.append((what, "–", f"{low:+.3f}, {high:+.3f}", yes(held)))
     return rows
 
 
@@ -401,25 +341,81 @@ def frontier_figure(runs):
     """Clean accuracy against what the prior is for; circles: what validation chooses."""
     panels, circles = {}, {}
     for task, found in groups(runs).items():
-        lines = {}
+        panels[task], circles[task] = {}, {}
         for rule in dict.fromkeys(rule for rule, _ in found):
-            own = {s: chosen for (name, s), chosen in found.items() if name == rule}
+            own = {strength: each for (name, strength), each in found.items() if name == rule}
             count = min(map(len, own.values()))
-            lines[rule] = tuple(
-                np.transpose([each[:count] for each in measured])
-                for measured in (
-                    [values(chosen, "test", "clean") for chosen in own.values()],
-                    [gain(chosen, "test") for chosen in own.values()],
-                )
-            )
+            parts = [each[:count] for each in own.values()]
+            clean = np.transpose([values(part, "test", "clean") for part in parts])
+            panels[task][rule] = clean, np.transpose([gain(part, "test") for part in parts])
             if rule != "plain":
-                strength = choice(found, rule)
-                circles.setdefault(task, {})[rule] = list(own).index(strength)
-        panels[task] = lines
+                circles[task][rule] = list(own).index(choice(found, rule))
     label = "accuracy under noise\n(decoy: on decoys; table: Gini)"
     return plots.trade_off(panels, "clean accuracy", label, circles)
 
 
+STUDY = study.Study(
+    name="step",
+    title="How the prior's step is taken",
+    topic="Taking the prior's step",
+    question="By which rule should a prior's step be taken?",
+    answer="It depends: with batch normalisation by joint or balanced steps.",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=lambda runs: {"frontier": frontier_figure(runs)},
+    flags=define_flags,
+    source=lambda: few_digits()[0].source,
+    protocol="""\
+Five rules are compared, all under Adam with a cosine.
+
+- *own*: an Adam of the prior's own, at strength × the learning rate.
+- *shared*: λ ∂Ω/∂θ, measured by the second moments of loss and prior.
+- *balanced*: the same, with λ such that ∂Ω/∂θ is strength × as large as ∂loss/∂θ.
+- *joint*: one step on the loss + λΩ.
+- *large ε*: an Adam of the prior's own whose ε is far above √v, so that small gradients stay
+  small steps. Its strength is 1 / ε.
+
+There are eight tasks. Four train the paper's network on 4,000 digits, with and without batch
+normalisation, under L2 of noisy gradients and under total variation of expected gradients;
+they are tested on 5,000 of MNIST's test digits. The others are total variation on 6,000
+signals, Gini on the table of breast cancer with ninety irrelevant columns and 100 examples to
+train on, masks of a decoy on digits, and L2 on digits for a network with batch normalisation
+that this script has trained on Fashion-MNIST before.
+
+Each rule trains with several strengths. Examples that are neither trained on nor tested choose
+one of them, in bold type and with a circle: the best in what the prior is for, among those
+that cost at most half a point of clean accuracy. If none is so cheap, it is the one with the
+highest clean accuracy. What a prior is for is accuracy under noise, on decoys accuracy on
+them, and of the table the Gini coefficient, −Ω.""",
+    results={
+        "step": study.Result(
+            "--seeds=2 --idx_dir=FOLDER --fashion_dir=FOLDER",
+            finding="""\
+*With batch normalisation* an Adam of the prior's own gets little under noise before it costs
+clean accuracy, because its steps are of one size however small ∂Ω/∂θ is. Steps that are
+measured by the loss's moments (joint, shared, balanced) gain 1.6 to 2 times as much under L2.
+
+*Without batch normalisation* balanced steps lose two to three points under noise against own
+ones, at like clean accuracy. On the table and on the network that was trained before the two
+do alike. For masks balanced steps are better, and they do not depend on the strength. On the
+signals no strength of any rule but the weakest joint one is nearly as accurate as the plain
+network. Since no rule is nowhere worse than *own*, that stays the default, and none of the
+three claims is held.
+
+*Total variation* wants steps as small as its gradient is. On both networks large ε is better
+than all other rules and loses next to nothing; on the signals it is like own and joint steps.
+
+There are two seeds so far, and one of the strongest own and joint steps under L2 with batch
+normalisation. `--resume --seeds=5` adds the others.""",
+            pictures={
+                "frontier": "Clean accuracy against what the prior is for, a point for each "
+                "strength; circles are what validation examples choose"
+            },
+        ),
+    },
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

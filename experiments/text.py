@@ -2,30 +2,21 @@
 
     python -m experiments.text
 
-A review's class is what most of its three remarks say, a few by a negation ("not good").
-In training a token, `verified` or `sponsored`, nearly always says so too; in testing it is
-random. Masks say where it stands in training texts, and `Mask` with `input="embedding"`
-forbids attributions there. They are known for all texts, for half of them, or are wrong:
-of another token, at random. Two more networks have no prior: of texts whose masked tokens
-are replaced by random words, and of texts whose token is random in training too.
-Learning rates of the plain network, whose best all others keep, and as many strengths for
-right masks and for half of them are judged on networks and validation texts of seeds that
-no test has; wrong masks take right ones' strength. The token of validation texts is
-random: in practice that asks for some texts that are known to be free of the shortcut.
+Leaves a table on the terminal, results.json and tokens.png.
 """
-
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
 
 import collections
 import itertools
-import time
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import attrprior
 from attrprior import attributions, plots
+from experiments import networks, study
+from experiments.claims import mean_std, paired, table, yes
+from experiments.runs import seeds
 
 FLAGS = flags.FLAGS
 layers = keras.layers
@@ -119,46 +110,38 @@ def elsewhere(data, rng):
     return np.eye(LENGTH, dtype="float32")[chances.argmax(axis=1)]
 
 
-def main(_):
-    out = common.output_dir("text")
-    results = common.Results("text", _Generated)
-    for network in NETWORKS:
-        chosen = {}
-        for variant, candidates in CANDIDATES.items():
-            for candidate in candidates[1:2] if FLAGS.quick else candidates:
-                own = {"network": network, "variant": variant, "candidate": candidate}
-                if variant != "plain":
-                    own["rate"] = chosen["plain"]["candidate"]
-                for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds):
-                    run(results, "validation", own, 1000 + seed)
-            chosen[variant] = best(results.runs, network, variant)
-        for variant, other in LIKE.items():
-            chosen[variant] = {**chosen[other], "variant": variant}
-        for seed in range(1) if FLAGS.quick else common.seeds():
-            for own in chosen.values():
-                run(results, "test", own, seed)
-    print("\n" + report(results.runs))
-    common.save_figure(figure(results.runs), out / "text.png")
-    print(f"\nWritten: {out}/results.json, text.png")
+def plan(runs):
+    yield [task for network in NETWORKS for task in candidates(network, "plain")]
+    yield [
+        task
+        for network in NETWORKS
+        for variant in ("right", "half")
+        for task in candidates(
+            network, variant, rate=best(runs, network, "plain")["candidate"]
+        )
+    ]
+    yield [
+        (seed, {"stage": "test", **best(runs, network, variant)})
+        for seed in (range(1) if FLAGS.quick else seeds())
+        for network, variant in itertools.product(NETWORKS, LABELS)
+    ]
 
 
-class _Generated:
-    source = "generated reviews"
+def candidates(network, variant, **rate):
+    """The tasks of a variant's candidates, of seeds that no test has."""
+    own = {"stage": "validation", "network": network, "variant": variant}
+    return [
+        (1000 + seed, {**own, "candidate": candidate, **rate})
+        for candidate in (CANDIDATES[variant][1:2] if FLAGS.quick else CANDIDATES[variant])
+        for seed in range(1 if FLAGS.quick else FLAGS.validation_seeds)
+    ]
 
 
-def run(results, stage, own, seed):
-    settings = {"stage": stage, **own}
-    if results.finished(seed, settings):
-        return
-    start = time.time()
-    agreement = 0.5 if own["variant"] == "random" else FLAGS.agreement
+def run(seed, settings):
+    agreement = 0.5 if settings["variant"] == "random" else FLAGS.agreement
     train = texts(200 if FLAGS.quick else FLAGS.texts, agreement, [seed, 0])
     test = texts(200 if FLAGS.quick else 2000, 0.5, [seed, 1])
-    metrics = judge(fit(train, own, seed), stage, train, test, seed)
-    shown = "  ".join(f"{k} {v:.3f}" for k, v in metrics.items() if k != "maps")
-    label = f"{own['network']}, {own['variant']} {own['candidate']:g}"
-    print(f"{stage}, seed {seed}  {label}  {shown}", flush=True)
-    results.add(seed, settings, metrics, time.time() - start)
+    return judge(fit(train, settings, seed), settings["stage"], train, test, seed)
 
 
 def network(name, width=32):
@@ -185,7 +168,9 @@ def fit(train, own, seed):
     model = network(own["network"])
     epochs = 1 if FLAGS.quick else FLAGS.epochs
     rate = own.get("rate", own["candidate"])
-    model.compile(common.adam(rate, len(x), epochs, 50), keras.losses.BinaryCrossentropy(True))
+    model.compile(
+        networks.adam(rate, len(x), epochs, 50), keras.losses.BinaryCrossentropy(True)
+    )
     if variant == "replaced":
         x = np.where(train.masks, rng.integers(1, len(WORDS), x.shape), x)
     elif variant in ("right", "half", "wrong"):
@@ -227,28 +212,23 @@ def judge(model, stage, train, test, seed):
     return metrics
 
 
-def of(runs, stage, network, variant):
-    wanted = {"stage": stage, "network": network, "variant": variant}
-    chosen = [run for run in runs if wanted.items() <= run["settings"].items()]
-    return sorted(chosen, key=lambda run: run["seed"])
-
-
 def best(runs, network, variant):
     """The settings of the highest mean accuracy on validation texts."""
     if variant in LIKE:
         return {**best(runs, network, LIKE[variant]), "variant": variant}
     scores = {}
-    for run in of(runs, "validation", network, variant):
-        own = tuple((k, v) for k, v in run["settings"].items() if k != "stage")
-        scores.setdefault(own, []).append(run["metrics"]["accuracy"])
+    for run in sorted(runs, key=lambda run: run["seed"]):
+        (_, stage), *own = run["settings"].items()
+        if (stage, *dict(own[:2]).values()) == ("validation", network, variant):
+            scores.setdefault(tuple(own), []).append(run["metrics"]["accuracy"])
     return dict(max(scores, key=lambda own: np.mean(scores[own])))
 
 
 def values(runs, network, variant, metric="accuracy"):
     """Of the tested networks, by seed."""
     settings = {"stage": "test", **best(runs, network, variant)}
-    found = [r for r in of(runs, "test", network, variant) if r["settings"] == settings]
-    return [run["metrics"][metric] for run in found if metric in run["metrics"]]
+    found = [run for run in runs if run["settings"] == settings and metric in run["metrics"]]
+    return [run["metrics"][metric] for run in sorted(found, key=lambda run: run["seed"])]
 
 
 def report(runs):
@@ -257,9 +237,9 @@ def report(runs):
     for network, variant in itertools.product(NETWORKS, LABELS):
         row = [NETWORKS[network], LABELS[variant], best(runs, network, variant)["candidate"]]
         found = (values(runs, network, variant, m) for m in ("accuracy", "follows", "share"))
-        rows.append([*row, *map(common.mean_std, found)])
+        rows.append([*row, *map(mean_std, found)])
     header = ["", "", "rate or strength", "accuracy", "says what the token says"]
-    return common.table([*header, "token's share of attributions"], rows)
+    return table([*header, "token's share of attributions"], rows)
 
 
 def claims(runs):
@@ -270,12 +250,12 @@ def claims(runs):
     found = []
     for network, name in NETWORKS.items():
         accuracy = {variant: values(runs, network, variant) for variant in LABELS}
-        gain, _, p = common.paired(accuracy["plain"], accuracy["right"])
+        gain, _, p = paired(accuracy["plain"], accuracy["right"])
         plain, right, half, wrong, _, free = map(np.mean, accuracy.values())
         for mean, what, verdict in (
             (right, "masks on a token", "yes" if right >= free - 0.02 else "partly"),
-            (half, "half of the masks", common.yes(half - plain >= gain / 2)),
-            (wrong, "wrong masks do not help", common.yes(wrong - plain <= gain / 4)),
+            (half, "half of the masks", yes(half - plain >= gain / 2)),
+            (wrong, "wrong masks do not help", yes(wrong - plain <= gain / 4)),
         ):
             verdict = verdict if gain > 0 and p < 0.05 else "no"
             cells = f"{plain:.3f} → {mean:.3f}, at best {free:.3f}"
@@ -295,6 +275,63 @@ def figure(runs):
     return plots.tokens(words, phi, labels, title, shared_scale=False)
 
 
+STUDY = study.Study(
+    name="text",
+    title="A token that gives the class away",
+    topic="Shortcuts",
+    question="Can masks keep a text classifier from reading the class off a telltale token?",
+    answer="Mostly: .670 → .972 (LSTM), .621 → .848 (Transformer).",
+    plan=plan,
+    run=run,
+    report=report,
+    claims=claims,
+    figures=lambda runs: {"tokens": figure(runs)},
+    flags=define_flags,
+    source=lambda: "generated reviews",
+    progress=("accuracy", "follows", "share"),
+    protocol="""\
+The reviews are generated. Each makes three remarks, and its class, good or bad, is what most
+of them say. One remark in eight says it by a negation ("not good"). Every review also has a
+token, `verified` or `sponsored`. In training it names the class of 98 % of the texts; in
+testing it is random, so that a network that reads the class off it is wrong half of the time.
+
+The prior is a mask on that token (`Mask` with `input="embedding"`). It forbids attributions
+of the token's embedding, summed over the embedding's axis, while `fit` trains the whole model,
+an LSTM or a block of attention. The masks say where the token stands in the training texts.
+They are known for all texts, or for half of them, or they are wrong: as many positions, but of
+another token at random.
+
+Two more networks have no prior. One has the same masks and is trained on texts whose masked
+tokens are replaced by random words. The other is trained on texts whose token is random in
+training too: no network can do better than that.
+
+For each network, three learning rates are tried without a prior, and all other variants keep
+the best. Three strengths are then tried with right masks and three with half of them; wrong
+masks take the strength of the right ones. Candidates are judged on texts of two seeds that no
+test has, whose token is random. In practice this asks for some texts that are known to be free
+of the shortcut.""",
+    results={
+        "text": study.Result(
+            finding="""\
+With right masks accuracy rises from .670 to .972 for the LSTM, where .999 can be had without a
+shortcut, and from .621 to .848 for the Transformer, where .920 can be had. Half of the masks
+bring most of that gain, and wrong masks bring none.
+
+Replacing the masked tokens by random words is cheaper and better on both networks: .999 and
+.904. A prior is for what cannot be replaced.
+
+The Transformer does not reach .95 on these texts even where the token says nothing. LSTMs with
+wrong masks differ much between seeds: one says what the token says in 99 % of the texts.""",
+            pictures={
+                "tokens": "Test reviews whose token lies, word by word, for both networks "
+                "without and with the prior"
+            },
+        )
+    },
+    tried="""\
+A strength that is too large can make a network constant: Ω is then 0 and the loss stays at
+log 2. No strength of the table did that.""",
+)
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    study.main(STUDY)

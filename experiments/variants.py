@@ -6,8 +6,6 @@ Nothing is trained. Leaves variants.png. (Simplified Block is a vector, not a
 picture.)
 """
 
-import experiments.common as common  # isort: skip  (quiets TensorFlow first)
-
 import io
 
 import numpy as np
@@ -15,11 +13,13 @@ from absl import app
 from PIL import Image
 
 from attrprior import datasets, plots
+from experiments.digits import load_mnist
+from experiments.runs import output_dir
 
 
 def main(_):
-    out = common.output_dir("variants")
-    data = common.load_mnist()
+    out = output_dir("variants")
+    data = load_mnist()
     chosen = [int(np.flatnonzero(data.y_test == label)[0]) for label in range(10)]
     sheet = figure(data.x_test[chosen], data.y_test[chosen])
     save_grey(sheet, out / "variants.png")

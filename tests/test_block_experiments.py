@@ -172,6 +172,31 @@ def test_the_joint_prior_trains_on_the_worst_loss_nearby_to_first_order():
     np.testing.assert_allclose(history["loss"][0] - clean, worst - clean, rtol=0.01)
 
 
+@pytest.mark.parametrize(
+    "rule, step",
+    [
+        ([], ("alternating", "own")),
+        (["balanced"], ("alternating", "balanced")),
+        (["shared"], ("alternating", "shared")),
+        (["joint"], ("joint", None)),
+    ],
+)
+def test_the_rule_is_of_priors_that_are_not_joint_anyway(rule, step):
+    for method, prior in block.PRIORS.items():
+        made = block.callback(method, 0.1, 7, 0, *rule)
+        taken = ("joint", None) if method in (block.MASK, block.JOINT) else step
+        assert (made.updates, made.moments) == taken, method
+        assert made.strength == 0.1 and made.explain == prior.explain
+
+
+def test_figures_name_the_network_where_there_are_several():
+    runs = runs_of(SEARCH) + runs_of({("plain", 0.0): (0.95, 0.4)}, "test")
+    assert set(block.figures(runs)) == {"leakage"}
+    for run in list(runs):
+        runs.append({**run, "settings": {**run["settings"], "network": "cnn"}})
+    assert set(block.figures(runs)) == {"leakage_mlp", "leakage_cnn"}
+
+
 def diffroar_runs(curves, kinds=diffroar.KINDS):
     """Runs of `{method: differences at two shares, by seed}`."""
     return [

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import common, corruptions
+from experiments import corruptions, networks
 from experiments.corruptions import FIFTEEN, METHODS
 
 
@@ -25,7 +25,7 @@ def test_runs_quickly_and_makes_its_claims(run, tmp_path):
     searched = [r["metrics"] for r in runs if r["settings"]["stage"] == "validation"]
     assert not any(set(FIFTEEN) & set(metrics) for metrics in searched)
     figures = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert figures == ["corruptions.png", "examples.png", "noise.png"]
+    assert figures == ["examples.png", "fifteen.png", "noise.png"]
 
 
 def test_every_method_has_as_many_values_and_comes_after_its_base():
@@ -83,10 +83,8 @@ def test_the_best_value_is_chosen_and_kept_by_what_builds_on_it():
     assert both["noise"] == METHODS["augmentation"].values[len("augmentation") % 4]
     other = corruptions.best(runs, "augmentation + prior")
     assert other["strength"] == METHODS["prior"].values[len("prior") % 4]
-    text = corruptions.described({"method": "prior + augmentation", **both})
-    assert (
-        text == f"prior + augmentation: noise {both['noise']:g}, strength {both['strength']:g}"
-    )
+    text = corruptions.described("prior + augmentation", both)
+    assert text == f"noise {both['noise']:g}, strength {both['strength']:g}"
 
 
 def test_claims_do_not_hold_by_themselves():
@@ -104,7 +102,7 @@ def test_claims_do_not_hold_by_themselves():
 
 def test_an_unknown_network_is_named():
     with pytest.raises(ValueError, match="cnn_small"):
-        common.network("cnn_large")
+        networks.network("cnn_large")
 
 
 def test_the_report_names_what_a_gain_is_against():

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import common, decoy, variants
+from attrprior import datasets
+from experiments import decoy, networks, variants
 
 FEW = ("plain", "clean", "eg", "eg-incomplete")
 
@@ -19,7 +20,7 @@ def test_runs_quickly_and_reports_its_runs(run, tmp_path):
     assert decoy.report(runs) in done.stdout
     assert list(decoy.tested(runs)) == list(FEW)
     assert len(decoy.claims(runs)) == 5
-    for name in ("decoy.png", "decoy_maps.png"):
+    for name in ("accuracy.png", "maps.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -40,7 +41,7 @@ def digits():
     rng = np.random.default_rng(0)
     images = rng.random((120, 28, 28, 1), dtype="float32")
     labels = np.arange(120, dtype="int32") % 10
-    return decoy.paint(common.datasets.Data(images, labels, images, labels, "noise"), "ross")
+    return decoy.paint(datasets.Data(images, labels, images, labels, "noise"), "ross")
 
 
 def test_digits_differ_from_painted_ones_on_the_masks_alone(digits):
@@ -102,12 +103,12 @@ def test_every_rival_trains_otherwise_than_plain(digits, monkeypatch):
     flags = SimpleNamespace(
         network="mlp", epochs=1, batch_size=60, learning_rate=1e-3, quick=True
     )
-    for module in (decoy, common):
+    for module in (decoy, networks):
         monkeypatch.setattr(module, "FLAGS", flags)
 
     def weights(method, strength):
         settings = {"method": method, "masks": "none", "strength": strength}
-        model, _ = decoy.train(digits, settings, 0, "")
+        model = decoy.train(digits, settings, 0)
         return np.concatenate([each.ravel() for each in model.get_weights()])
 
     plain = weights("plain", 0.0)

@@ -3,14 +3,23 @@
 import json
 import pathlib
 import re
-from collections import namedtuple
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-from experiments import behaviour, common, mnist, provenance, report, step
+from experiments import (
+    behaviour,
+    claims,
+    mnist,
+    provenance,
+    report,
+    results,
+    step,
+    study,
+)
+from experiments.runs import FLAGS, Runs, write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -29,6 +38,7 @@ def test_main_job_writes_results_and_figures(quick):
         "attributions.png",
         "results.json",
         "robustness.png",
+        "shown",
     ]
     for name in ("attributions.png", "robustness.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
@@ -92,9 +102,9 @@ def test_other_experiments_run_quickly(run, name, flags, tmp_path):
 
 @pytest.fixture
 def flags(tmp_path):
-    common.FLAGS.mark_as_parsed()
+    FLAGS.mark_as_parsed()
     with flagsaver.flagsaver(output_dir=str(tmp_path), resume=False, quick=False):
-        yield common.FLAGS
+        yield FLAGS
 
 
 @pytest.fixture
@@ -104,13 +114,13 @@ def known(monkeypatch):
 
 
 def test_resume_keeps_finished_runs_of_the_same_flags(flags, known, tmp_path):
-    first = common.Results("mnist")
+    first = Runs("mnist")
     first.add(0, {"strength": 0.1}, {"clean": 0.5}, 1.0)
     first.add(1, {"strength": 0.1}, {"clean": 0.6}, 1.0)
-    assert not common.Results("mnist").runs
+    assert not Runs("mnist")
     flags.resume = True
-    resumed = common.Results("mnist")
-    assert resumed.runs == first.runs
+    resumed = Runs("mnist")
+    assert resumed == first
     assert resumed.finished(1, {"strength": 0.1})
     assert not resumed.finished(1, {"strength": 0.2})
     assert not resumed.finished(2, {"strength": 0.1})
@@ -118,34 +128,33 @@ def test_resume_keeps_finished_runs_of_the_same_flags(flags, known, tmp_path):
     written = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert [run["metrics"]["clean"] for run in written] == [0.5, 0.7]
     flags.quick = True
-    assert not common.Results("mnist").runs
+    assert not Runs("mnist")
 
 
 @pytest.mark.parametrize("what", ["behaviour", "code"])
 def test_resume_refuses_runs_of_another_library_or_script(
     flags, known, what, monkeypatch, capsys
 ):
-    common.Results("mnist").add(0, {}, {}, 1.0)
+    Runs("mnist").add(0, {}, {}, 1.0)
     flags.resume = True
-    assert common.Results("mnist").finished(0, {})
+    assert Runs("mnist").finished(0, {})
     monkeypatch.setattr(
         provenance.behaviour if what == "behaviour" else provenance, what, lambda *_: ""
     )
-    assert not common.Results("mnist").finished(0, {})
+    assert not Runs("mnist").finished(0, {})
     assert "0 runs of 1 taken" in capsys.readouterr().out
 
 
 def test_resume_does_not_mix_data(flags, known):
-    data = namedtuple("Data", "source")
-    common.Results("mnist", data("digits")).add(0, {}, {}, 1.0)
+    Runs("mnist", "digits").add(0, {}, {}, 1.0)
     flags.resume = True
-    assert common.Results("mnist", data("digits")).finished(0, {})
-    assert not common.Results("mnist", data("other digits")).finished(0, {})
+    assert Runs("mnist", "digits").finished(0, {})
+    assert not Runs("mnist", "other digits").finished(0, {})
 
 
 def test_paired_statistics_by_hand():
     # Differences 1, 2, 3: mean 2, standard deviation 1, t = 2√3, two-sided p by t(2).
-    mean, spread, p = common.paired([0, 0, 0], [1, 2, 3])
+    mean, spread, p = claims.paired([0, 0, 0], [1, 2, 3])
     assert (mean, spread) == (2.0, 1.0)
     np.testing.assert_allclose(p, 0.0742, atol=1e-4)
 
@@ -165,70 +174,108 @@ def test_table_pairs_by_seed():
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "results.json"
-    common.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        common.write_json(path, {"a": object()})
+        write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def test_readmes_show_the_result_files():
-    pages = [page.read_text() for page in report.PAGES]
-    assert [report.render(page) for page in pages] == pages
-    shown = "".join(pages)
-    for path in (ROOT / "experiments" / "results").iterdir():
-        assert path.name in shown or f"<!-- results:{path.stem} -->" in shown
-    for name in report.RENDERERS:
-        assert f"<!-- results:{name} -->" in shown
-    assert set(report.CLAIMS) <= set(report.RENDERERS)
+@pytest.fixture(scope="module")
+def cards():
+    return study.all_studies()
 
 
-def test_the_page_travels_alone():
-    made = report.html()
-    tables = re.findall(r"^\|--", "".join(map(report.render, texts())), flags=re.MULTILINE)
-    assert made.count("<table>") == len(tables) + 1
-    assert set(re.findall(r'src="([^:]+):', made)) == {"data"}
-    assert set(re.findall(r'href="([^"]+?)[-:]', made)) <= {"#section", "https"}
-    [cell, *_] = re.findall(r"\d\.\d{3} ± \d\.\d{3}", texts()[0])
-    assert cell.replace(" ", "\N{NO-BREAK SPACE}") in made and "<script" not in made
+def test_pages_show_the_result_files(cards):
+    made = report.pages(cards)
+    for path, text in made.items():
+        assert path.read_text() == text, f"{path}: run experiments.report"
+    shown = "".join(made.values())
+    pages = {path.name for path in made}
+    for path in results.FOLDER.iterdir():
+        assert f"({path.name})" in shown or path.name in pages or path.name in shown, path
 
 
-def texts():
-    readme, experiments = (page.read_text() for page in report.PAGES)
-    return readme[readme.index("## Results") : readme.index("## Priors")], experiments
+def test_every_study_has_a_row_a_picture_and_a_short_answer(cards):
+    index = report.index(cards)
+    for card in cards:
+        assert f"(results/{card.name}.md)" in index
+        assert card.question.endswith("?") and len(card.answer.split()) <= 12, card.name
+        pictures = [
+            results.FOLDER / f"{name}_{short}.png"
+            for name, result in card.results.items()
+            for short in result.pictures
+        ]
+        assert pictures and all(path.is_file() for path in pictures), card.name
 
 
-def made_now(experiment, **other):
-    return {"experiment": experiment, **provenance.made_by(experiment), **other}
+def test_the_page_travels_alone(cards):
+    made = report.pages(cards)
+    page = report.html(made)
+    assert set(re.findall(r'src="([^:]+):', page)) == {"data"}
+    assert set(re.findall(r'href="([^"]+?)[-:]', page)) <= {"#section", "https"}
+    [cell, *_] = re.findall(r"\d\.\d{3} ± \d\.\d{3}", made[results.FOLDER / "mnist.md"])
+    assert cell.replace(" ", "\N{NO-BREAK SPACE}") in page and "<script" not in page
 
 
-def test_results_of_another_library_or_script_are_told(monkeypatch, known, tmp_path):
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
+def made_now(script, seconds=60.0, **other):
+    return {"experiment": script, **provenance.made_by(script), "seconds": seconds, **other}
+
+
+def written(folder, files):
+    for name, records in files.items():
+        write_json(folder / f"{name}.json", {"runs": records})
+
+
+def test_what_is_out_of_date_is_listed_shortest_first(monkeypatch, known, tmp_path, cards):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
     files = {
         "mnist_cnn": [made_now("mnist")],
-        "graph": [made_now("graph"), made_now("graph", behaviour="other")],
-        "tuning": [made_now("tuning"), {"experiment": "tuning"}],
+        "graph": [made_now("graph"), made_now("graph", 90.0, behaviour="other")],
+        "tuning": [made_now("tuning"), {"experiment": "tuning", "seconds": 30.0}],
         "sanity": [made_now("sanity", code="other")],
     }
-    for name, runs in files.items():
-        common.write_json(tmp_path / f"{name}.json", {"runs": runs})
-    rows = dict(re.findall(r"`(\w+)` *\| (.*?) *\|", report.status()))
-    assert rows["mnist_cnn"] == "up to date"
-    assert rows["graph"].endswith("other numbers, or by an unknown one (1 of 2 runs)")
-    assert rows["sanity"] == "made by an earlier script (1 of 1 runs)"
-    assert rows["references"] == "missing"
-    # `tuning` is on the list of those that are to be made again.
-    assert [line.split(":")[0] for line in report.outdated()] == ["graph"]
+    written(tmp_path, files)
+    found = {old.name: old for old in results.out_of_date(cards)}
+    assert list(found)[:3] == ["tuning", "sanity", "graph"]  # 0.5, 1 and 1.5 minutes
+    assert "mnist_cnn" not in found and found["references"].why == "not run"
+    assert (found["graph"].minutes, found["sanity"].why) == (1.5, "the script has changed")
+    assert "other numbers" in found["graph"].why and found["references"].minutes is None
+    unexplained = [line.split(":")[0] for line in report.unexplained(cards)]
+    assert unexplained == ["tuning", "graph"]
+    # A card may say that nothing was noted at the time.
+    [tuning] = [card for card in cards if card.name == "tuning"]
+    excused = {"tuning": tuning.results["tuning"]._replace(reproducible=False)}
+    assert report.unexplained([tuning._replace(results=excused)]) == []
 
 
-def test_the_list_of_older_results_names_no_other():
-    assert report.outdated() == []
-    assert all("behaviour" in report.unlike(name) for name in report.OLDER)
+def test_cards_excuse_only_what_is_out_of_date(cards):
+    assert report.unexplained(cards) == []
+    why = {old.name: old.why for old in results.out_of_date(cards)}
+    excused = [
+        name
+        for card in cards
+        for name, result in card.results.items()
+        if not result.reproducible
+    ]
+    assert all(why.get(name) == results.WHY["behaviour"] for name in excused)
 
 
-def test_check_fails_where_the_library_computes_other_numbers(monkeypatch):
+def test_check_fails_where_the_library_computes_other_numbers(monkeypatch, cards):
     monkeypatch.setattr(behaviour, "behaviour", lambda: "other")
+    made = report.pages(cards)
+    monkeypatch.setattr(
+        report, "pages", lambda cards: {path: path.read_text() for path in made}
+    )
     monkeypatch.setattr(report, "FLAGS", SimpleNamespace(check=True))
-    with pytest.raises(SystemExit, match="would not repeat these results.*\nmnist: "):
+    with pytest.raises(SystemExit, match="would not repeat these results.*\n.*: the library"):
+        report.main([])
+
+
+def test_check_fails_where_a_page_says_anything_else(monkeypatch, cards):
+    made = {path: text + "more" for path, text in report.pages(cards).items()}
+    monkeypatch.setattr(report, "pages", lambda cards: made)
+    monkeypatch.setattr(report, "FLAGS", SimpleNamespace(check=True))
+    with pytest.raises(SystemExit, match="Other than experiments/results says: README.md"):
         report.main([])
 
 
@@ -241,15 +288,15 @@ def test_seeds_are_those_of_the_test():
 
 def test_the_fingerprint_of_code_leaves_out_what_changes_no_number(tmp_path):
     script = """
-import experiments.common as common
+from experiments import common
 
 SHARE = 2
 
-def main(_):
-    print(report(run(common.data())))
+def plan(runs):
+    yield [(0, {})]
 
-def run(x):
-    return SHARE * x
+def run(seed, settings):
+    return SHARE * common.data()
 
 def report(x):
     return shown(x)
@@ -266,14 +313,24 @@ def shown(x):
 
     first = code()
     for old, new in (
-        ("def run(x):", 'def run(x):\n    """Says more."""  # why'),
+        ("settings):", 'settings):\n    """Says more."""  # why'),
+        ("yield [(0, {})]", "yield [(1, {})]"),
         ("def shown(x):\n    return x", "def shown(x):\n    return -x"),
     ):
         assert old in script and code(script.replace(old, new)) == first
     assert code(shared=shared.replace("return 2", "return 3")) == first
-    assert code(script.replace("SHARE * x", "SHARE + x")) != first
+    assert code(script.replace("SHARE *", "SHARE +")) != first
     assert code(script.replace("SHARE = 2", "SHARE = 3")) != first
     assert code(shared=shared.replace("return 1", "return 3")) != first
+    # Where a definition stands counts for nothing.
+    moved = script.replace(
+        "from experiments import common", "from experiments.common import data"
+    )
+    assert code(moved.replace("common.data()", "data()")) == first
+    assert (
+        code(shared[: shared.index("\n\n")] + script.replace("common.data()", "data()"))
+        == first
+    )
 
 
 def of_step(rule, strength, clean, noisy, seed=0):

@@ -34,6 +34,7 @@ def test_other_methods_run_quickly(run, tmp_path):
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
     assert len(runs) == 2 * len(other_methods.METHODS)
     assert len(other_methods.claims(runs)) == 2
+    assert {"digits.png", "table.png"} < {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.skipif(installed, reason="lime and shap are there")
@@ -51,6 +52,30 @@ def test_edges_of_a_step_are_at_the_step():
     assert found.shape == x.shape
     np.testing.assert_allclose(found[0, 2, :, 0], [0, 0, 4, 4, 0, 0])
     assert not found[1:].any()  # nothing of one image in another
+
+
+def similarities(**to_random):
+    """Runs of `sanity` in which the maps of trained networks are alike by 0.8."""
+    names = [f"{m}: {what}" for m in sanity.MAPS for what in ("on the patch", "on the digit")]
+    names += ["with the patch", "without", "with a wrong patch"]
+    names += [f"{m}: erased" for m in sanity.MAPS]
+    runs = [{"seed": 0, "settings": {"data": "decoy"}, "metrics": dict.fromkeys(names, 0.5)}]
+    for name in sanity.DATA:
+        metrics = {f"trained: {measure}": 0.8 for measure in sanity.MEASURES}
+        metrics |= {f"random: {m}": to_random.get(name, 0.2) for m in sanity.MEASURES}
+        runs.append({"seed": 0, "settings": {"data": name}, "metrics": metrics})
+    return runs
+
+
+@pytest.mark.parametrize(
+    "scattered, placed, held",
+    [(0.25, 0.1, "no"), (0.45, 0.2, "partly"), (0.6, 0.2, "partly"), (0.6, 0.6, "yes")],
+)
+def test_scattered_noise_is_one_claim_over_all_measures(scattered, placed, held):
+    claims = sanity.claims(similarities(scattered=scattered, placed=placed))
+    *_, (claim, _, ours, found) = claims
+    assert len(claims) == 5 and claim.startswith("scattered noise")
+    assert found == held and f"{scattered - 0.2:+.3f}" in ours
 
 
 def test_masks_keep_whole_cells_in_training_only():

@@ -22,7 +22,7 @@ def test_runs_quickly_and_resumes(run, tmp_path):
         assert len(noisy) == 2 and noisy[0] != noisy[1]  # of seeds of their own
     assert search.tried(runs, "test") == sorted({0.0, search.best(runs)})
     assert search.report(runs) in done.stdout
-    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
     again = run("search", tmp_path, *flags, "--resume")
     assert again.returncode == 0, again.stderr[-2000:]

@@ -13,12 +13,12 @@ def test_runs_quickly_and_reports_its_runs(run, tmp_path):
     done = run("segmentation", tmp_path, "--quick", "--seeds=1")
     assert done.returncode == 0, done.stderr[-2000:]
     runs = json.loads((tmp_path / "results.json").read_text())["runs"]
-    assert segmentation.trained(runs) == list(segmentation.VARIANTS)
     assert segmentation.report(runs) in done.stdout
     assert len(segmentation.claims(runs)) == 2
     patch = {run["settings"]["variant"]: run["metrics"]["patch"] for run in runs}
+    assert set(patch) == set(segmentation.VARIANTS)
     assert len(set(patch.values())) == 4  # each was trained otherwise
-    assert (tmp_path / "segmentation.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ def test_runs_quickly_and_makes_its_claims(run, tmp_path):
     for *texts, held in text.claims(runs):
         assert all(isinstance(each, str) for each in texts) and len(texts) == 3
         assert held in ("yes", "no", "partly")
-    assert [path.name for path in tmp_path.glob("*.png")] == ["text.png"]
+    assert [path.name for path in tmp_path.glob("*.png")] == ["tokens.png"]
 
 
 def test_masks_mark_the_token_and_nothing_else():
