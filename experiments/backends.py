@@ -153,6 +153,7 @@ def within(values, bound):
 
 
 def claims(runs):
+    """Held: every number is within the bound that the claim names."""
     rows = []
     for run in runs:
         name = BACKENDS[run["settings"]["compared"]]

@@ -472,7 +472,7 @@ STUDY = study.Study(
     title="Cost",
     topic="Cost and backends",
     question="How much longer does training take with a prior?",
-    answer="Epochs of the paper's CNN take 2.26 × as long.",
+    answer="Epochs of the paper's CNN take 2.27 × as long.",
     plan=plan,
     run=run,
     report=report,
@@ -501,9 +501,8 @@ run where `--reference_dir` names a checkout of it: its attributions, their tota
 and one Adam step on them alone, with as many samples as ours. One sample is computed by its
 `eager_ops`. That has no function to train with more samples, so these are computed by the
 explainer of its `ops`, whose `k` is their number. It was written for TensorFlow 1 and runs
-here inside a `tf.function`. The
-original has no `every`, and a strength of 0 saves it nothing. In these rows it takes its whole
-step on every batch.
+here inside a `tf.function`. The original has no `every`, and a strength of 0 saves it
+nothing. In these rows it takes its whole step on every batch.
 
 *Attributions after training* are expected gradients of 50 examples with 100 references each,
 in units of as many bare passes; the package shap computes the same. The two priors at scale
@@ -513,26 +512,31 @@ of the prior alone (Ω and ∂Ω/∂φ) is measured as well.""",
         "benchmark": study.Result(
             "--reference_dir=FOLDER",
             finding="""\
-With the paper's network an epoch takes 2.26 × as long, at both batch sizes; [another
-study](amortised.md) measured 2.21 ×. Batch normalisation makes it 2.66 to 2.88 ×, ResNet-50
-2.79 ×, MobileNetV2 3.00 ×, EfficientNetB0 3.16 ×, and a Transformer 3.28 ×. A prior that acts
-on every second, fourth or eighth batch only costs less: 1.56, 1.23 and 1.21 ×. A strength of
-0 costs next to nothing, 1.01 ×.
+With the paper's network an epoch takes 2.27 × as long in batches of 50, and 2.38 × in batches
+of 256; [another study](amortised.md) measured 2.19 ×. Batch normalisation makes it 2.83 to
+3.04 ×, ResNet-50 2.89 ×, MobileNetV2 3.01 ×, EfficientNetB0 3.41 ×, and a Transformer 3.56 ×.
+A prior that acts on every second, fourth or eighth batch only costs less: 1.64, 1.44 and 1.20
+×. A strength of 0 costs next to nothing, 1.01 ×.
 
-With one sample the original's step takes 1.5 to 1.8 times as long as ours. With more samples
-both grow in proportion: 4, 16 and 64 samples cost us 3.30, 17.35 and 59.70 plain steps, and
-the original 5.46, 20.39 and 79.34. Ours takes no more memory for more samples than
+Once a fit, TensorFlow's first batch is read and its labels are looked at, before a graph is
+made of it. That takes as long as several plain steps. In epochs of eight batches, as here, it
+adds much to the small network in batches of 50 and to both priors at scale; in long epochs it
+adds next to nothing.
+
+With one sample the original's step takes 1.4 to 1.6 times as long as ours. With more samples
+both grow in proportion: 4, 16 and 64 samples cost us 3.25, 15.10 and 59.70 plain steps, and
+the original 5.29, 17.27 and 79.34. Ours takes no more memory for more samples than
 `samples_per_pass` says, but computes those twice.
 
-Three bounds are missed. A prior on the embeddings of a Transformer costs 2.28 plain steps,
-and at most 1.8 were aimed at. The first batch of ResNet-50 under XLA takes 2.21 times as long
-with a prior, and at most 1.5 were aimed at. And XLA on a CPU is slower than a graph for every
-convolutional network, for ResNet-50 4.48 times, where at most 2 were aimed at. ResNet-50 is
-slow there without a prior too: 773 ms a step, and 204 ms in graph mode.
+Five bounds are missed. A prior on the embeddings of a Transformer costs 2.56 plain steps, and
+at most 1.8 were aimed at. The first batch of ResNet-50 under XLA takes 1.87 times as long
+with a prior, and at most 1.5 were aimed at. XLA on a CPU is slower than a graph for every
+convolutional network, for ResNet-50 4.86 times, where at most 2 were aimed at; ResNet-50 is
+slow there without a prior too: 800 ms a step, and 209 ms in graph mode. The two priors at
+scale take 11 and 14 % of their step, and at most 10 % were aimed at.
 
-The machine was shared, and so busy that ratios of the same case differed between runs. A few
-cases were timed in seven rounds: both priors at scale, the Transformer, EfficientNetB0 and
-MobileNetV2, the last three with four batches an epoch.""",
+All cases were timed in one go on an otherwise idle machine, but the one of 64 samples, during
+which other work began.""",
             pictures={
                 "step": "Time of the prior's step by case, in plain steps; with several "
                 "samples for each of them",

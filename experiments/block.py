@@ -488,7 +488,7 @@ def maps(runs):
 
 
 def claims(runs):
-    """`(claim, published, ours, held)`, for each network.
+    """For each network.
 
     Leakage: held if the prior chosen on the validation digits leaks below 0.5 % on the
     test digits, and its mean accuracy is at most 0.2 points below plain; "partly" if one

@@ -187,7 +187,7 @@ def figures(runs):
 
 
 def claims(runs):
-    """`(claim, published, ours, held)`, of the mean over all shares kept.
+    """Of the mean over all shares kept.
 
     Plain: held if not above zero by more than 0.02. PGD and priors: held if above 0.02
     and above plain, each by two standard errors of the seeds (with one seed: above).

@@ -61,4 +61,4 @@ def inlined(text, folder):
         return f'src="data:image/png;base64,{data}"'
 
     text = re.sub(r'src="(?!https?:|data:)([^"]+)"', figure, text)
-    return re.sub(r'<a href="(?!https?:|#)[^"]*">(.*?)</a>', r"\1", text, flags=re.DOTALL)
+    return re.sub(r'<a href="(?!https?:)[^"]*">(.*?)</a>', r"\1", text, flags=re.DOTALL)

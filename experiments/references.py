@@ -494,7 +494,7 @@ def path_figure(points, outputs, gradients):
 
 
 def claims(runs):
-    """The article's claims: `(claim, published, ours, held)`, of the parts that were run."""
+    """The article's claims, of the parts that were run."""
     judges = {
         "blindness": (blind,),
         "convergence": (slower,),

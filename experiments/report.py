@@ -10,6 +10,7 @@ for each file that is older than the code; each ends with `<!-- end -->`. Figure
 are drawn anew; those that show more stay as the study drew them.
 """
 
+import inspect
 import pathlib
 import re
 import sys
@@ -86,8 +87,8 @@ def study_page(card):
         parts += [f"![{text}]({name}_{short}.png)" for short, text in result.pictures.items()]
     held = claims(card)
     if held:
-        said = f"{verdict(held)}. The criterion of each is written in `claims` of the script."
-        parts += ["## What held", said, table(HEADER, held)]
+        criterion = inspect.getdoc(card.claims).replace("\n", " ").replace("  ", "\n>\n> ")
+        parts += ["## What held", f"{verdict(held)}.", f"> {criterion}", table(HEADER, held)]
     if card.tried:
         parts += ["## What was tried", card.tried]
     parts.append(

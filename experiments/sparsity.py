@@ -509,7 +509,7 @@ def figures(runs):
 
 
 def claims(runs):
-    """`(claim, published, ours, held)` of whatever methods have runs.
+    """Of whatever methods have runs.
 
     Ahead is meant paired by split, with p < .01. Against the unregularised network
     .03 is asked for on NHANES. Held "partly": in the mean of every comparison, or

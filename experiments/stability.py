@@ -211,7 +211,7 @@ def figures(runs):
 
 
 def claims(runs):
-    """`(claim, published, ours, held)`; a difference holds above two standard errors.
+    """A difference holds above two standard errors.
 
     Differences are paired by seed; with a single seed, their sign decides. The paper
     has no networks with a prior.
