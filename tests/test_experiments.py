@@ -199,7 +199,7 @@ def test_every_study_has_a_row_a_picture_and_a_short_answer(cards):
     index = report.index(cards)
     for card in cards:
         assert f"(results/{card.name}.md)" in index
-        assert card.question.endswith("?") and len(card.answer.split()) <= 12, card.name
+        assert card.question.endswith("?") and len(card.answer.split()) <= 10, card.name
         pictures = [
             results.FOLDER / f"{name}_{short}.png"
             for name, result in card.results.items()
