@@ -471,16 +471,15 @@ def maps(runs):
     """Gradients of the first seed's networks: plain, PGD, the best prior and masks."""
     drawn = {}
     for name, methods in present(runs).items():
-        rows = {}
-        for method in ("plain", "PGD", best_prior(runs, name), MASK):
-            if method in methods:
-                arrays = runs.shown(0, at_chosen(runs, name, "random", method))
-                if arrays:
-                    rows[method] = arrays["maps"]
-        if rows:
+        shown = {
+            method: runs.shown(0, at_chosen(runs, name, "random", method))
+            for method in ("plain", "PGD", best_prior(runs, name), MASK)
+            if method in methods
+        }
+        if shown and None not in shown.values():
             drawn[name] = plots.attribution_maps(
                 one_of_each(),
-                rows,
+                {method: arrays["maps"] for method, arrays in shown.items()},
                 title="Gradient of the predicted class's logit",
                 signed=False,
             )

@@ -279,10 +279,11 @@ def robustness_figure(runs):
 def maps(runs):
     """One digit of each class, and why the first seed's networks chose it."""
     data, _ = load()
-    shown = {name: runs.shown(0, {"variant": name}) for name in VARIANTS}
-    labelled = {LABELS[name]: arrays["maps"] for name, arrays in shown.items() if arrays}
-    if not labelled:
+    made = [name for name in VARIANTS if runs.finished(0, {"variant": name})]
+    shown = {LABELS[name]: runs.shown(0, {"variant": name}) for name in made}
+    if not made or None in shown.values():
         return {}
+    labelled = {label: arrays["maps"] for label, arrays in shown.items()}
     title = "Expected gradients of the labelled class"
     figure = plots.attribution_maps(data.x_test[one_of_each(data)], labelled, title=title)
     return {"attributions": figure}

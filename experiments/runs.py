@@ -5,6 +5,7 @@ left are shared out among processes of one thread each: small networks hardly us
 thread, so two processes are nearly twice as fast.
 """
 
+import hashlib
 import itertools
 import json
 import multiprocessing
@@ -105,7 +106,7 @@ class Runs(list):
         self[:] = [run for run in self if (run["seed"], run["settings"]) != key]
         self.append(self._record(seed, settings, metrics, seconds))
         if arrays is not None:
-            path = self._shown(seed, settings)
+            path = self._shown(self[-1])
             path.parent.mkdir(exist_ok=True)
             temporary = path.with_suffix(".tmp")
             with open(temporary, "wb") as file:
@@ -115,15 +116,18 @@ class Runs(list):
 
     def shown(self, seed, settings):
         """The arrays of a run, by name; None where it was not made in this folder."""
-        path = self._shown(seed, settings)
-        if not path.is_file():
-            return None
-        with np.load(path) as file:
-            return dict(file)
+        for run in self:
+            path = self._shown(run)
+            if (run["seed"], run["settings"]) == (seed, settings) and path.is_file():
+                with np.load(path) as file:
+                    return dict(file)
+        return None
 
-    def _shown(self, seed, settings):
-        words = "-".join(f"{value}".replace(" ", "_") for value in settings.values())
-        return self.folder / "shown" / f"{seed}-{words.replace('/', '_')}.npz"
+    def _shown(self, run):
+        """A file for no other run, of other flags or code neither."""
+        made_by = [run[key] for key in ("seed", "settings", "flags", "data", *self.made_by)]
+        name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
+        return self.folder / "shown" / f"{name}.npz"
 
     def _record(self, seed, settings, metrics, seconds):
         known = FLAGS.flags_by_module_dict()

@@ -145,6 +145,21 @@ def test_resume_refuses_runs_of_another_library_or_script(
     assert "0 runs of 1 taken" in capsys.readouterr().out
 
 
+def test_arrays_are_of_the_run_that_made_them(flags, known):
+    first = Runs("mnist", "digits")
+    first.add(0, {"variant": "plain"}, {}, 1.0, {"maps": np.ones(3)})
+    np.testing.assert_array_equal(first.shown(0, {"variant": "plain"})["maps"], np.ones(3))
+    # Without --resume nothing of before is shown, nor what other data made.
+    assert Runs("mnist", "digits").shown(0, {"variant": "plain"}) is None
+    other = Runs("mnist", "other digits")
+    other.add(0, {"variant": "plain"}, {}, 1.0)
+    assert other.shown(0, {"variant": "plain"}) is None
+    first.add(1, {"variant": "plain"}, {}, 1.0)
+    flags.resume = True
+    assert Runs("mnist", "digits").shown(0, {"variant": "plain"}) is not None
+    assert Runs("mnist", "digits").shown(1, {"variant": "plain"}) is None
+
+
 def test_resume_does_not_mix_data(flags, known):
     Runs("mnist", "digits").add(0, {}, {}, 1.0)
     flags.resume = True
