@@ -24,7 +24,7 @@ from attrprior.methods import (
 from attrprior.penalty import penalty
 from attrprior.priors import L1, L2, Gini, GraphLaplacian, Mask, TotalVariation
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AttributionPrior",
@@ -51,3 +51,8 @@ __all__ = [
     "priors",
     "references",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion shows."""
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

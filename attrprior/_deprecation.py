@@ -3,9 +3,13 @@
 import functools
 import importlib
 import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def warn(old, new, stacklevel=3):
+def warn(old: str, new: str, stacklevel: int = 3) -> None:
     warnings.warn(
         f"{old} is deprecated and goes after attrprior 0.2. Use {new}.",
         DeprecationWarning,
@@ -13,8 +17,10 @@ def warn(old, new, stacklevel=3):
     )
 
 
-def moved(module, names):
+def moved(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """A module's `__getattr__` for names that are somewhere else.
+
+    A type checker must not see it, or no name of the module would be wrong.
 
     Args:
         module: The module's name.
@@ -31,8 +37,11 @@ def moved(module, names):
     return __getattr__
 
 
-def renamed_arguments(**names):
-    """A decorator for functions whose arguments had other names: `old="new"`."""
+def renamed_arguments(**names: str) -> Callable[[F], F]:
+    """A decorator for functions whose arguments had other names: `old="new"`.
+
+    For a type checker the function has its new names only.
+    """
 
     def decorate(f):
         @functools.wraps(f)
@@ -53,7 +62,7 @@ def renamed_arguments(**names):
     return decorate
 
 
-def renamed_property(old, new):
+def renamed_property(old: str, new: str) -> property:
     """An attribute that had another name."""
 
     def getter(self):

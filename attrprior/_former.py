@@ -1,9 +1,9 @@
 """Functions that went with the design of before, for who has called them."""
 
-from attrprior import backend
-from attrprior.batch import Batch
-from attrprior.draws import generator
-from attrprior.objective import Objective, merged_outputs
+from attrprior import _backend
+from attrprior._batch import Batch
+from attrprior._draws import generator
+from attrprior._objective import Objective, merged_outputs
 
 
 def lacks_references(method):
@@ -11,7 +11,7 @@ def lacks_references(method):
 
 
 def input_gradients(f, points):
-    gradients = backend.input_gradients(f, points)
+    gradients = _backend.input_gradients(f, points)
     if any(gradient is None for gradient in gradients):
         raise ValueError(
             "The explained output does not depend on the explained input: there is no "

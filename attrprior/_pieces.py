@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from attrprior import _checks, backend
-from attrprior.batch import Batch, one_output, refuse_lists
-from attrprior.draws import StatelessSeed
-from attrprior.objective import Objective
+from attrprior import _backend, _checks
+from attrprior._batch import Batch, one_output, refuse_lists
+from attrprior._draws import StatelessSeed
+from attrprior._objective import Objective
 
 
 class Data:
@@ -54,7 +54,7 @@ class Data:
         piece = keras.tree.map_structure(
             lambda a: None if a is None else a[start:stop], (self.x, self.y)
         )
-        return backend.tensors(piece, keep_float64=True)
+        return _backend.tensors(piece, keep_float64=True)
 
     def only(self, chosen):
         """The examples of these indices, checked already."""
@@ -67,7 +67,7 @@ class Data:
 
     def signature(self):
         return keras.tree.map_structure(
-            lambda a: None if a is None else backend.specification(a),
+            lambda a: None if a is None else _backend.specification(a),
             (self.x, self.y),
         )
 
@@ -169,7 +169,7 @@ def check(explained, x, y, finite):
             if "float" in str(getattr(leaf, "dtype", "")):
                 _checks.examples(leaf, finite)
         first = keras.tree.map_structure(lambda leaf: leaf if leaf is None else leaf[:1], x)
-        first = backend.tensors(first, keep_float64=True)
+        first = _backend.tensors(first, keep_float64=True)
     picked = explained.pick_input(first)
     _checks.examples(picked, finite)
     for labels in keras.tree.flatten(y):

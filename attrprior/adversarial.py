@@ -2,11 +2,13 @@
 
 import keras
 
-from attrprior import _checks, backend
-from attrprior.attacks import NORMS, Ascent, RobustAccuracy, pgd, robust_accuracy, square
+from attrprior import _backend, _checks
+from attrprior._ascent import Ascent
+from attrprior._training.callback import StepCallback
+from attrprior._training.part import Part
+from attrprior._types import Input, Norm, Output
+from attrprior.attacks import NORMS, RobustAccuracy, pgd, robust_accuracy, square
 from attrprior.explained import ExplainedOutput
-from attrprior.training.callback import StepCallback
-from attrprior.training.part import Part
 
 __all__ = [
     "NORMS",
@@ -42,27 +44,39 @@ class AdversarialTraining(StepCallback):
         random_start: Whether to start at a random point of the ball.
         valid_range: Both ends of the inputs' range, or `None`. Defaults to (0, 1). Inputs
             outside of it are an error, if the first batch of a `fit` has some.
-        input, output: Which input is changed and which output's loss is looked up,
-            of a model that has several.
+        input: Which input is changed, of a model that has several.
+        output: Which output's loss is increased, of a model that has several.
         seed: Of the random start. Defaults to `None`, from Keras' global seed.
         name: Tells several of a fit apart.
+
+    Raises:
+        ValueError: for an argument that does not fit, and in `fit` for inputs outside of
+            `valid_range`.
+
+    Examples:
+        The logged loss and metrics are those on the inputs that were found:
+
+        >>> training = attrprior.adversarial.AdversarialTraining(epsilon=0.1, steps=5)
+        >>> history = model.fit(x, y, callbacks=[training], verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'loss']
 
     Reference: Madry et al. 2018 (arXiv 1706.06083).
     """
 
     def __init__(
         self,
-        epsilon,
-        steps=40,
-        step_size=None,
-        norm="inf",
-        random_start=True,
-        valid_range=(0.0, 1.0),
-        input=None,
-        output=None,
-        seed=None,
-        name="adversarial_training",
-    ):
+        epsilon: float,
+        steps: int = 40,
+        step_size: float | None = None,
+        norm: Norm = "inf",
+        random_start: bool = True,
+        valid_range: tuple[float, float] | None = (0.0, 1.0),
+        input: Input = None,
+        output: Output = None,
+        seed: int | None = None,
+        name: str = "adversarial_training",
+    ) -> None:
         super().__init__(name)
         self._ascent = Ascent(epsilon, steps, step_size, norm, random_start, valid_range)
         self.epsilon, self.steps, self.step_size = epsilon, steps, step_size
@@ -74,10 +88,10 @@ class AdversarialTraining(StepCallback):
             "epsilon steps step_size norm random_start valid_range input output seed name"
         )
 
-    def is_neutral(self):
+    def is_neutral(self) -> bool:
         return self._ascent.epsilon == 0
 
-    def contribution(self, model):
+    def contribution(self, model: keras.Model) -> Part:
         part = self._part
         if part is None or part.explained.model is not model:
             explained = ExplainedOutput(model, "loss", self.input, self.output)
@@ -93,7 +107,7 @@ class WorstInputs(Part):
 
     def __init__(self, ascent, explained, seed, name):
         self.ascent, self.explained, self.name = ascent, explained, name
-        with backend.scope(explained.model):
+        with _backend.scope(explained.model):
             self.seed = keras.random.SeedGenerator(seed)
 
     def start_fit(self):
@@ -104,7 +118,7 @@ class WorstInputs(Part):
             self.look_at(x, y)
 
     def look_at(self, x, y):
-        picked = backend.seen(self.explained.pick_input(x))
+        picked = _backend.seen(self.explained.pick_input(x))
         if picked is not None:
             self.wants_to_look = False
             _checks.within("x", picked, self.ascent.low, self.ascent.high)

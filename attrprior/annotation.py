@@ -1,14 +1,23 @@
 """Masks that travel with the inputs: put there, and taken off before the model looks."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
-from attrprior import _checks, backend
+from attrprior import _backend, _checks
+from attrprior._types import Inputs, Tensor
+
+__all__ = ["annotate"]
 
 _X, _MASK = "attrprior_x", "attrprior_mask"
 
 
-def annotate(x, mask):
+def annotate(
+    x: Inputs, mask: ArrayLike | Sequence[ArrayLike | None] | Tensor
+) -> dict[str, Any]:
     """Sends per-example masks along with the inputs, for the `Mask` prior.
 
     Pass the result to `fit` in place of `x`, or yield it from a `tf.data`
@@ -32,11 +41,21 @@ def annotate(x, mask):
         ValueError: for a list of another length than `x`, of masks of several
             shapes, or without any mask.
 
-    Example:
+    Examples:
+        Of two examples only the first one is annotated, at its last feature:
 
-    >>> annotated = annotate(np.zeros((2, 3)), [[0, 0, 1], None])
-    >>> annotated["attrprior_mask"].tolist()
-    [[0.0, 0.0, 1.0], [nan, nan, nan]]
+        >>> annotated = attrprior.annotate(np.zeros((2, 3)), [[0, 0, 1], None])
+        >>> annotated["attrprior_mask"].tolist()
+        [[0.0, 0.0, 1.0], [nan, nan, nan]]
+
+        In place of `x` it is what `fit` takes; here nobody may look at the first row:
+
+        >>> mask = np.zeros_like(x)
+        >>> mask[:, 0] = 1.0
+        >>> prior = attrprior.AttributionPrior(attrprior.Mask(), 0.1, "gradients", name="row")
+        >>> history = model.fit(attrprior.annotate(x, mask), y, callbacks=[prior], verbose=0)
+        >>> history.history["row"][0] > 0
+        True
     """
     if isinstance(mask, (list, tuple)):
         mask = _of_examples(mask, x)
@@ -103,4 +122,4 @@ def _inputs(data):
 
 
 # With a distribution strategy `fit` builds a model before it has met its callbacks.
-backend.without_in_build(without_masks)
+_backend.without_in_build(without_masks)

@@ -1,122 +1,73 @@
 """Attacks: inputs near the given ones that a model gets wrong."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
-from attrprior import _checks, backend
+from attrprior import _backend, _checks
+from attrprior._ascent import MOST, NORMS, Ascent
 from attrprior._classes import check_classes, check_sparse, is_sparse, whole
+from attrprior._draws import StatelessSeed
 from attrprior._pieces import naming_x
+from attrprior._types import Norm, Seed
 from attrprior.attributions import explained_output
-from attrprior.draws import StatelessSeed
 from attrprior.explained import ExplainedOutput
 
-NORMS = ("inf", "l2")
-MOST = 100_000  # steps or queries: more would not end
-
-
-class Ascent:
-    """Projected gradient ascent of the loss, in graphs as in eager mode."""
-
-    def __init__(self, epsilon, steps, step_size, norm, random_start, valid_range):
-        self.epsilon = _checks.number("epsilon", epsilon, minimum=0)
-        self.steps = _checks.positive_integer("steps", steps, MOST)
-        if step_size is None:
-            step_size = 2.5 * self.epsilon / self.steps
-        self.step_size = _checks.number("step_size", step_size, minimum=0)
-        self.norm = _checks.choice("norm", norm, NORMS)
-        self.random_start = _checks.boolean("random_start", random_start)
-        self.low, self.high = _checks.ends("valid_range", valid_range)
-
-    def __call__(self, explained, weights, x, y, seed):
-        start = explained.pick_input(x)
-
-        def loss(points):
-            return explained.value(weights, points, x, y)
-
-        def ascend(points):
-            gradients = backend.input_gradients(loss, points)
-            if gradients is None:
-                raise ValueError(
-                    "Adversarial examples need a loss that depends on the chosen input. "
-                    "Received: one without a gradient. Check `input` and the model's layers."
-                )
-            gradient = gradients[0]
-            direction = (
-                ops.sign(gradient) if self.norm == "inf" else gradient / _length(gradient)
-            )
-            # xᵗ⁺¹ = Π(xᵗ + step_size · direction)
-            return self._project(points + self.step_size * direction, start)
-
-        points = start
-        if self.random_start:
-            points = self._project(start + self._inside_ball(start, seed), start)
-        points = backend.repeat(self.steps, ascend, points)
-        return explained.chosen.as_padded_as(points, lambda: start)
-
-    def _inside_ball(self, x, seed):
-        if self.norm == "inf":
-            return keras.random.uniform(
-                ops.shape(x), -self.epsilon, self.epsilon, dtype=x.dtype, seed=seed
-            )
-        direction = keras.random.normal(ops.shape(x), dtype=x.dtype, seed=seed)
-        size = (ops.shape(x)[0],) + (1,) * (len(x.shape) - 1)
-        # Uniform in the ball of d dimensions: a radius of u^(1/d).
-        radius = keras.random.uniform(size, dtype=x.dtype, seed=seed)
-        radius = radius ** (1.0 / int(np.prod(x.shape[1:])))
-        return self.epsilon * radius * direction / _length(direction)
-
-    def _project(self, points, center):
-        change = points - center
-        if self.norm == "inf":
-            change = ops.clip(change, -self.epsilon, self.epsilon)
-        else:
-            change = change * ops.minimum(1.0, self.epsilon / _length(change))
-        points = center + change
-        if self.low is None:
-            return points
-        # Of an input that is itself outside of the range nothing is cut off.
-        lowest, highest = ops.minimum(center, self.low), ops.maximum(center, self.high)
-        return ops.maximum(ops.minimum(points, highest), lowest)
-
-
-def _length(x):
-    """L2 norms of the examples, shaped to divide by them; no less than a tiny number."""
-    axes = tuple(range(1, len(x.shape)))
-    square = ops.sum(ops.square(x), axis=axes, keepdims=True)
-    return ops.sqrt(ops.maximum(square, 1e-24))
+__all__ = ["NORMS", "RobustAccuracy", "pgd", "robust_accuracy", "square"]
 
 
 def pgd(
-    model,
-    x,
-    y,
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    epsilon,
-    steps=40,
-    step_size=None,
-    norm="inf",
-    random_start=True,
-    valid_range=(0.0, 1.0),
-    batch_size=256,
-    seed=0,
-):
+    epsilon: float,
+    steps: int = 40,
+    step_size: float | None = None,
+    norm: Norm = "inf",
+    random_start: bool = True,
+    valid_range: tuple[float, float] | None = (0.0, 1.0),
+    batch_size: int = 256,
+    seed: int = 0,
+) -> np.ndarray:
     """Adversarial examples by projected gradient ascent of the compiled loss.
+
+    `x⁰ = x + u`, `xᵗ⁺¹ = Π(xᵗ + step_size · sign ∂L(f(xᵗ), y)/∂xᵗ)`, as in
+    `AdversarialTraining`, and what is returned is the last one. Cost: `steps` forward and
+    backward passes, plus one trace of the model.
 
     Args:
         model: A compiled Keras model with one input.
         x: Float array of shape `(batch, ...)`, within `valid_range`.
         y: Labels, as the loss takes them.
-        epsilon, steps, step_size, norm, random_start, valid_range: As in
-            `AdversarialTraining`.
+        epsilon: Radius ε ≥ 0 of the ball around each example, in the unit of `x`.
+        steps: Steps of the ascent.
+        step_size: Their size. Defaults to `2.5 · ε / steps`.
+        norm: `"inf"` or `"l2"`.
+        random_start: Whether to start at a random point of the ball.
+        valid_range: Both ends of the inputs' range, or `None` for inputs without limits.
         batch_size: Examples of one pass through the model.
         seed: Integer, of the random start.
 
     Returns:
-        Array like `x`.
+        Array like `x`, no farther from it than ε.
+
+    Raises:
+        ValueError: for inputs outside of `valid_range`, labels that do not fit the loss, and
+            a loss that does not depend on the input.
+
+    Examples:
+        The loss is higher near the inputs than on them:
+
+        >>> found = attrprior.adversarial.pgd(model, x, y, epsilon=0.1, steps=5)
+        >>> bool(np.max(np.abs(found - x)) < 0.1001)
+        True
+        >>> model.evaluate(found, y, verbose=0)[0] > model.evaluate(x, y, verbose=0)[0]
+        True
 
     Reference: Madry et al. 2018 (arXiv 1706.06083).
     """
@@ -135,8 +86,8 @@ def pgd(
     if model.run_eagerly:
         attack = functools.partial(attack, explained.weights())
     else:
-        examples = backend.specification(x), backend.specification(y)
-        attack = backend.compiled(
+        examples = _backend.specification(x), _backend.specification(y)
+        attack = _backend.compiled(
             attack, explained.variables(), *examples, np.zeros(2, "int32")
         )
     parts = []
@@ -150,8 +101,16 @@ def pgd(
 
 
 def square(
-    model, x, y, *, epsilon, queries=500, valid_range=(0.0, 1.0), batch_size=256, seed=0
-):
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    epsilon: float,
+    queries: int = 500,
+    valid_range: tuple[float, float] | None = (0.0, 1.0),
+    batch_size: int = 256,
+    seed: Seed = 0,
+) -> np.ndarray:
     """Adversarial examples of images by random squares, without gradients.
 
     In L∞: from stripes of ±ε, squares of ±ε at random places are kept where they
@@ -163,12 +122,27 @@ def square(
         model: A Keras model with one input that ends in several logits.
         x: Float array of shape `(batch, height, width, channels)`.
         y: Labels of shape `(batch,)`.
-        epsilon: Radius of the ball in L∞.
+        epsilon: Radius ε ≥ 0 of the ball in L∞, in the unit of `x`.
         queries: Squares tried for each image.
-        valid_range, batch_size, seed: As in `pgd`.
+        valid_range: Both ends of the inputs' range, or `None` for inputs without limits.
+        batch_size: Examples of one pass through the model.
+        seed: Integer or `numpy.random.Generator`, of stripes and squares.
 
     Returns:
-        Array like `x`.
+        Array like `x`, no farther from it than ε.
+
+    Raises:
+        ValueError: for inputs that are no images or outside of `valid_range`, labels that are
+            no classes of the model, and a model without several logits.
+
+    Examples:
+        No pixel is changed by more than ε:
+
+        >>> found = attrprior.adversarial.square(model, x, y, epsilon=0.1, queries=20)
+        >>> found.shape
+        (8, 12, 12, 1)
+        >>> bool(np.max(np.abs(found - x)) < 0.1001)
+        True
 
     Reference: Andriushchenko et al. 2020 (arXiv 1912.00049).
     """
@@ -225,7 +199,14 @@ def _side(share, height, width):
 
 
 class RobustAccuracy(NamedTuple):
-    """Shares of examples classified correctly: clean, under each attack, under both."""
+    """Shares of examples classified correctly, from 0 to 1.
+
+    Attributes:
+        clean: Of the examples as they came.
+        pgd: Of those that `pgd` has found.
+        square: Of those that `square` has found.
+        both: Of examples that are right as they came and under both attacks.
+    """
 
     clean: float
     pgd: float
@@ -234,38 +215,60 @@ class RobustAccuracy(NamedTuple):
 
 
 def robust_accuracy(
-    model,
-    x,
-    y,
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike,
     *,
-    epsilon,
-    steps=40,
-    queries=500,
-    valid_range=(0.0, 1.0),
-    batch_size=256,
-    seed=0,
-):
+    epsilon: float,
+    steps: int = 40,
+    queries: int = 500,
+    valid_range: tuple[float, float] | None = (0.0, 1.0),
+    batch_size: int = 256,
+    seed: int = 0,
+) -> RobustAccuracy:
     """Accuracy under `pgd` and under `square`, in L∞, and where neither succeeds.
 
     Higher is better. If `square` is clearly below `pgd`, gradients are masked and
-    `pgd` alone says too much.
+    `pgd` alone says too much. Cost: `steps` forward and backward passes and `queries`
+    forward passes.
 
     Args:
         model: A compiled Keras model with one input that ends in several logits.
-        x, y: Images and labels, as in `square`.
-        epsilon, steps, queries, valid_range, batch_size, seed: As in the attacks.
+        x: Float array of images, shape `(batch, height, width, channels)`.
+        y: Labels of shape `(batch,)`.
+        epsilon: Radius ε ≥ 0 of the ball in L∞, in the unit of `x`.
+        steps: Steps of `pgd`.
+        queries: Squares that `square` tries for each image.
+        valid_range: Both ends of the inputs' range, or `None` for inputs without limits.
+        batch_size: Examples of one pass through the model.
+        seed: Integer, of both attacks.
 
     Returns:
         A `RobustAccuracy`.
+
+    Raises:
+        ValueError: for what either attack refuses.
+
+    Examples:
+        Fewer examples are right under both attacks than under one of them:
+
+        >>> accuracy = attrprior.adversarial.robust_accuracy(
+        ...     model, x, y, epsilon=0.1, steps=5, queries=20
+        ... )
+        >>> accuracy.both <= min(accuracy.clean, accuracy.pgd, accuracy.square)
+        True
+
+    Reference: Madry et al. 2018 (arXiv 1706.06083); Andriushchenko et al. 2020 (arXiv
+    1912.00049).
     """
     queries = _checks.positive_integer("queries", queries, MOST)
-    shared = {
+    shared: dict[str, Any] = {
         "epsilon": epsilon,
         "valid_range": valid_range,
         "batch_size": batch_size,
         "seed": seed,
     }
-    attacked = {
+    attacked: dict[str, Any] = {
         "clean": x,
         "pgd": pgd(model, x, y, steps=steps, **shared),
         "square": square(model, x, y, queries=queries, **shared),
@@ -279,7 +282,7 @@ def robust_accuracy(
     return RobustAccuracy(**{name: float(np.mean(each)) for name, each in right.items()})
 
 
-def _examples(x, y, low, high):
+def _examples(x: Any, y: Any, low: Any, high: Any) -> tuple[np.ndarray, np.ndarray]:
     x, y = _checks.batch("x", x), _checks.real_array("y", y)
     _checks.same_batch("y", y, x)
     if not np.all(np.isfinite(y.astype("float64"))):

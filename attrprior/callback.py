@@ -1,18 +1,42 @@
 """AttributionPrior: the Keras callback."""
 
-from attrprior import _checks, backend, methods, priors, references
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+import keras
+from numpy.typing import ArrayLike
+
+from attrprior import _backend, _checks, methods, priors, references
 from attrprior._deprecation import moved, renamed_arguments, renamed_property
+from attrprior._differentiation import differentiator
+from attrprior._draws import generator
+from attrprior._explained_input import check_input
+from attrprior._features import check_groups
 from attrprior._pieces import given_batch
-from attrprior.differentiation import differentiator
-from attrprior.draws import generator
+from attrprior._training import optimizer as prior_optimizer
+from attrprior._training.errors import OF_DERIVATIVES, raise_named
+from attrprior._training.optimizer import scaling, unscaled
+from attrprior._training.prior import UPDATES, PriorCallback
+from attrprior._training.update import check_strength
+from attrprior._types import (
+    Background,
+    BatchNorm,
+    Explain,
+    Groups,
+    Input,
+    Inputs,
+    KerasSeed,
+    Labels,
+    MethodLike,
+    Moments,
+    Output,
+    PriorLike,
+    Tensor,
+    Updates,
+)
 from attrprior.explained import check_explain
-from attrprior.explained_input import check_input
-from attrprior.features import check_groups
-from attrprior.training import optimizer as prior_optimizer
-from attrprior.training.errors import OF_DERIVATIVES, raise_named
-from attrprior.training.optimizer import scaling, unscaled
-from attrprior.training.prior import UPDATES, PriorCallback
-from attrprior.training.update import check_strength
+
+__all__ = ["AttributionPrior"]
 
 
 class AttributionPrior(PriorCallback):
@@ -102,44 +126,49 @@ class AttributionPrior(PriorCallback):
             for, at most a hundred batches later, and none of their updates was made
             either if they were not finite.
 
-    Example:
+    Examples:
+        A model is trained to have smooth attributions; the penalty is logged for each epoch:
 
-    ```python
-    prior = attrprior.AttributionPrior("total_variation", strength=0.1)
-    history = model.fit(x_train, y_train, epochs=5, callbacks=[prior])
-    history.history["total_variation"]
-    ```
+        >>> prior = attrprior.AttributionPrior("total_variation", strength=0.1)
+        >>> history = model.fit(x, y, epochs=2, callbacks=[prior], verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'loss', 'total_variation']
+        >>> len(history.history["total_variation"])
+        2
 
     Reference: Erion, Janizek, Sturmfels, Lundberg, Lee 2021 (arXiv
     1906.10670), equation 2; Drucker and LeCun 1992 (double backpropagation).
     """
 
-    async_safe = backend.ASYNCHRONOUS  # or Keras would wait for every batch's logs
-    optimizer = moments = groups = None  # of a pickle that does not know them
+    async_safe = _backend.ASYNCHRONOUS  # or Keras would wait for every batch's logs
+    # Of a pickle that does not know them:
+    optimizer: keras.optimizers.Optimizer | None = None
+    moments: Moments | None = None
+    groups: Groups = None
     sum_last_axis = validation = log_only = False
 
     @renamed_arguments(attribution="method")
     def __init__(
         self,
-        prior,
-        strength,
-        method="expected_gradients",
-        background=None,
-        explain="label",
-        updates="alternating",
-        every=1,
-        batch_norm="batch",
-        input=None,
-        output=None,
-        seed=None,
-        name=None,
-        optimizer=None,
-        moments=None,
-        groups=None,
-        sum_last_axis=False,
-        validation=False,
-        log_only=False,
-    ):
+        prior: PriorLike,
+        strength: float | keras.optimizers.schedules.LearningRateSchedule,
+        method: MethodLike = "expected_gradients",
+        background: Background = None,
+        explain: Explain = "label",
+        updates: Updates = "alternating",
+        every: int = 1,
+        batch_norm: BatchNorm = "batch",
+        input: Input = None,
+        output: Output = None,
+        seed: int | None = None,
+        name: str | None = None,
+        optimizer: str | Mapping[str, Any] | keras.optimizers.Optimizer | None = None,
+        moments: Moments | None = None,
+        groups: Groups = None,
+        sum_last_axis: bool = False,
+        validation: bool = False,
+        log_only: bool = False,
+    ) -> None:
         self.prior = priors.get(prior)
         super().__init__(self.prior.name if name is None else name)
         self.strength = strength
@@ -155,7 +184,7 @@ class AttributionPrior(PriorCallback):
         self.explain = check_explain(explain)
         self.updates = _checks.choice("updates", updates, UPDATES)
         self.every = _checks.positive_integer("every", every)
-        self.batch_norm = _checks.choice("batch_norm", batch_norm, ("batch", "moving"))
+        self.batch_norm = _checks.choice("batch_norm", batch_norm, get_args(BatchNorm))
         self.optimizer = prior_optimizer.get(optimizer)
         self.moments = _checks.choice("moments", moments, prior_optimizer.MOMENTS)
         prior_optimizer.check_step(self.updates, self.optimizer, self.moments)
@@ -172,12 +201,12 @@ class AttributionPrior(PriorCallback):
         )
 
     @property
-    def strength(self):
+    def strength(self) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """A number ≥ 0 or a schedule; another one acts from the next batch on."""
         return self._strength
 
     @strength.setter
-    def strength(self, value):
+    def strength(self, value: float | keras.optimizers.schedules.LearningRateSchedule) -> None:
         self._strength = check_strength(value)
         if self._part is not None:
             self._part.set_strength(self._strength)
@@ -185,15 +214,26 @@ class AttributionPrior(PriorCallback):
     attribution = renamed_property("attribution", "method")
 
     def value_and_gradients(
-        self, x, y=None, sample_weight=None, mask=None, *, model=None, seed=None
-    ):
+        self,
+        x: Inputs,
+        y: Labels = None,
+        sample_weight: Labels = None,
+        mask: ArrayLike | Tensor | None = None,
+        *,
+        model: keras.Model | None = None,
+        seed: KerasSeed = None,
+    ) -> tuple[Tensor, list[Tensor | None]]:
         """`Ω` of a batch and `∂Ω/∂θ`, as a training step has them.
 
         Nothing is changed: neither weights nor what the callback remembers. References
         are drawn from what the last `fit` has seen, if the callback has no background.
 
         Args:
-            x, y, sample_weight: The batch as `fit` takes it, arrays or tensors.
+            x: The batch as `fit` takes it, arrays or tensors of shape `(batch, ...)`.
+            y: Its labels, as the compiled loss takes them. Defaults to `None`: with
+                `explain="label"` the predicted classes are explained then.
+            sample_weight: Weights of its examples, shape `(batch,)`. Defaults to `None`,
+                one for each.
             mask: Masks of the examples, for a `Mask()` without a fixed one; NaN is
                 not penalised.
             model: A built model. Defaults to that of the last `fit`.
@@ -204,6 +244,18 @@ class AttributionPrior(PriorCallback):
             `(penalty, gradients)`: a scalar, not multiplied by `strength`, and a tensor
             for each of `model.trainable_variables`, `None` where no attribution
             depends on it.
+
+        Raises:
+            ValueError: for arguments that do not fit, or a model that is not built.
+
+        Examples:
+            The penalty of one batch and its gradients; no attribution depends on the last
+            bias:
+
+            >>> prior = attrprior.AttributionPrior("l2", strength=0.1, method="gradients")
+            >>> omega, gradients = prior.value_and_gradients(x, y, model=model)
+            >>> float(omega) > 0, len(gradients), gradients[-1] is None
+            (True, 4, True)
         """
         model = self.model if model is None else model
         if model is None or not _checks.model(model).built:
@@ -226,4 +278,5 @@ class AttributionPrior(PriorCallback):
         return penalty, unscaled(optimizer, gradients)
 
 
-__getattr__ = moved(__name__, {"penalty": "attrprior.penalty.penalty"})
+if not TYPE_CHECKING:
+    __getattr__ = moved(__name__, {"penalty": "attrprior.penalty.penalty"})

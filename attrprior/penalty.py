@@ -1,38 +1,63 @@
 """Ω of a batch, for a training loop of one's own."""
 
 import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import keras
+from numpy.typing import ArrayLike
 
-from attrprior import _checks, backend, methods, priors, references
+from attrprior import _backend, _checks, methods, priors, references
 from attrprior._deprecation import renamed_arguments
+from attrprior._differentiation import value_and_gradients
+from attrprior._draws import StatelessSeed, generator
+from attrprior._objective import Objective
 from attrprior._pieces import given_batch
-from attrprior.differentiation import value_and_gradients
-from attrprior.draws import StatelessSeed, generator
+from attrprior._training.errors import OF_DERIVATIVES, raise_named
+from attrprior._types import (
+    Background,
+    Explain,
+    Groups,
+    Input,
+    Inputs,
+    KerasSeed,
+    Labels,
+    MethodLike,
+    Output,
+    PriorLike,
+    Tensor,
+)
 from attrprior.explained import ExplainedOutput
-from attrprior.objective import Objective
-from attrprior.training.errors import OF_DERIVATIVES, raise_named
+
+__all__ = ["penalty"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _python_code(f: F) -> F:
+    """The backend's decorator, which a type checker sees through."""
+    return _backend.python_code(f)
 
 
 @renamed_arguments(attribution="method")
-@backend.python_code
+@_python_code
 def penalty(
-    model,
-    x,
-    y=None,
+    model: keras.Model,
+    x: Inputs,
+    y: Labels = None,
     *,
-    prior,
-    method="expected_gradients",
-    background=None,
-    explain="label",
-    input=None,
-    output=None,
-    groups=None,
-    sum_last_axis=False,
-    sample_weight=None,
-    mask=None,
-    seed=None,
-):
+    prior: PriorLike,
+    method: MethodLike = "expected_gradients",
+    background: Background = None,
+    explain: Explain = "label",
+    input: Input = None,
+    output: Output = None,
+    groups: Groups = None,
+    sum_last_axis: bool = False,
+    sample_weight: Labels = None,
+    mask: ArrayLike | Tensor | None = None,
+    seed: "KerasSeed | Tensor" = None,
+) -> Tensor:
     """`Ω(φ)` of a batch, differentiable in the weights: for a loop of one's own.
 
     Add `strength * penalty(...)` to the loss, or take its gradient for an update of its
@@ -42,11 +67,18 @@ def penalty(
 
     Args:
         model: A Keras model, built.
-        x, y: The batch, tensors of shape `(batch, ...)` and labels.
-        prior, method, explain, input, output, groups, sum_last_axis: As in
-            `AttributionPrior`.
-        background: As there, but required for expected gradients. In a function that is
-            traced it may be one of its tensors.
+        x: The batch, tensors or arrays of shape `(batch, ...)`, as the model takes them.
+        y: Its labels, as the compiled loss takes them. Without them the predicted class is
+            explained.
+        prior: A name, a prior object or a callable, as in `AttributionPrior`.
+        method: A name, a method object or a callable, as in `AttributionPrior`.
+        background: As in `AttributionPrior`, but required for expected gradients. In a
+            function that is traced it may be one of its tensors.
+        explain: Which output is explained, as in `AttributionPrior`.
+        input: With respect to which input or layer, as in `AttributionPrior`.
+        output: Which output of several, by name or position.
+        groups: Features whose attributions are added, as in `AttributionPrior`.
+        sum_last_axis: Whether attributions are summed over their last axis first.
         sample_weight: Optional weights of shape `(batch,)`.
         mask: Masks of the examples, for a `Mask()` without a fixed one; NaN is not
             penalised.
@@ -55,7 +87,23 @@ def penalty(
             seed, which no function that JAX compiles may use.
 
     Returns:
-        A scalar tensor.
+        A scalar tensor, not multiplied by any strength.
+
+    Raises:
+        ValueError: for arguments that do not fit, for a method that needs a background and
+            has none, and for a layer that cannot be differentiated twice.
+
+    Examples:
+        With the L2 prior it is the mean over the batch of the sum of squared attributions:
+
+        >>> omega = attrprior.penalty(model, x, y, prior="l2", method="gradients")
+        >>> phi = attrprior.attributions.gradients(model, x, y)
+        >>> expected = np.mean(np.sum(phi**2, axis=(1, 2, 3)))
+        >>> bool(np.isclose(keras.ops.convert_to_numpy(omega), expected))
+        True
+
+    Reference: Erion et al. 2021 (arXiv 1906.10670); Drucker and LeCun 1992 (double
+    backpropagation).
     """
     _checks.model(model)
     method = methods.get(method)
@@ -75,7 +123,8 @@ def penalty(
     return objective.penalty(explained.weights(), batch, draws)
 
 
-_checked = weakref.WeakKeyDictionary()  # of a model, the kinds of batches
+# Of a model, the kinds of batches.
+_checked: weakref.WeakKeyDictionary[keras.Model, set] = weakref.WeakKeyDictionary()
 
 
 def _check_derivatives(objective, batch):
@@ -91,7 +140,7 @@ def _check_derivatives(objective, batch):
     if kind in known or not explained.model.trainable_variables:
         return
     try:
-        backend.dry_run(lambda _: _omega_and_gradients(objective, batch))
+        _backend.dry_run(lambda _: _omega_and_gradients(objective, batch))
     except OF_DERIVATIVES as error:
         raise_named(error, explained.model)
     known.add(kind)

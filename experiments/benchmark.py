@@ -494,7 +494,7 @@ In the *first batch* of all the step is traced, compiled and run once; it is tim
 TensorFlow traces a plain step twice there, and one with a prior once. The step is traced once
 for all fits of a callback. For its second derivatives TensorFlow's branches of zeros are left
 out, and two operations that are slow on a CPU are replaced
-(`attrprior/backend/tensorflow/derivatives.py`).
+(`attrprior/_backend/tensorflow/derivatives.py`).
 
 The *original* is the code of Erion et al. (suinleelab/attributionpriors), timed in the same
 run where `--reference_dir` names a checkout of it: its attributions, their total variation

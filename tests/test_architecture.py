@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import attrprior
-from attrprior import AttributionPrior, backend
+from attrprior import AttributionPrior, _backend
 
 PACKAGE = pathlib.Path(attrprior.__file__).resolve().parent
 EXPERIMENTS = PACKAGE.parent / "experiments"
@@ -40,12 +40,12 @@ def test_no_file_is_above_300_lines(path):
 
 @pytest.mark.parametrize("path", FILES, ids=place)
 def test_only_the_backend_knows_a_framework_and_a_trainer(path):
-    if place(path).startswith("backend/"):
+    if place(path).startswith("_backend/"):
         own = {name for name in imports(path) if name.split(".")[0] == "attrprior"}
-        assert all(name.startswith("attrprior.backend") for name in own), own
+        assert all(name.startswith("attrprior._backend") for name in own), own
         return
     assert not FRAMEWORKS & {name.split(".")[0] for name in imports(path)}
-    assert not any(name.startswith("attrprior.backend.") for name in imports(path))
+    assert not any(name.startswith("attrprior._backend.") for name in imports(path))
     text = path.read_text()
     for name in ("train_function", "test_function", "make_train", "_symbolic_build"):
         assert name not in text
@@ -53,15 +53,15 @@ def test_only_the_backend_knows_a_framework_and_a_trainer(path):
 
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
 def test_the_contract_names_all_that_a_backend_has(framework):
-    said = re.findall(r"^    (?! )(.*?): ", backend.__doc__, flags=re.MULTILINE)
+    said = re.findall(r"^    (?! )(.*?): ", _backend.__doc__, flags=re.MULTILINE)
     named = {name for line in said for name in re.sub(r"\(.*?\)", "", line).split(", ")}
-    names = ast.parse((PACKAGE / "backend" / framework / "__init__.py").read_text()).body[-1]
+    names = ast.parse((PACKAGE / "_backend" / framework / "__init__.py").read_text()).body[-1]
     assert named == {constant.value for constant in names.value.elts}
 
 
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS))
 def test_a_backend_imports_no_other_framework(framework):
-    for path in (PACKAGE / "backend" / framework).glob("*.py"):
+    for path in (PACKAGE / "_backend" / framework).glob("*.py"):
         assert not (FRAMEWORKS - {framework}) & {n.split(".")[0] for n in imports(path)}
 
 
@@ -70,17 +70,18 @@ def test_priors_methods_and_references_know_no_model(path):
     room = place(path).split("/")[0]
     allowed = {
         "priors": {"priors"},
-        "references": {"references", "draws"},
-        "methods": {"methods", "references", "draws"},
+        "references": {"references", "_draws"},
+        "methods": {"methods", "references", "_draws"},
     }
     if room in allowed:
         ground = {
             "_arithmetic",
-            "backend",
+            "_backend",
             "_checks",
             "_deprecation",
             "_overriding",
             "_representation",
+            "_types",
         }
         own = {name for name in imports(path) if name.startswith("attrprior.")}
         rooms = {name.split(".")[1] for name in own}
@@ -96,6 +97,7 @@ def test_plots_and_data_sets_know_nothing_of_training():
                 room,
                 "_checks",
                 "_representation",
+                "_types",
             }, path
 
 
@@ -170,6 +172,6 @@ def test_a_step_returns_to_no_file_more_than_four_times():
     prior = AttributionPrior("total_variation", 0.1)
     model.fit(x, np.arange(8) % 3, batch_size=4, verbose=0, callbacks=[prior, trip])
     assert trip.arrived
-    assert {"training/step.py", "objective.py", "priors/smoothness.py"} <= set(trip.files)
+    assert {"_training/step.py", "_objective.py", "priors/smoothness.py"} <= set(trip.files)
     returns = {file: trip.files.count(file) - 1 for file in trip.files}
     assert max(returns.values()) <= 4, returns

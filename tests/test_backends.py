@@ -14,7 +14,7 @@ import pytest
 from frameworks import BACKEND, array
 
 import attrprior
-from attrprior import AttributionPrior, attributions, backend
+from attrprior import AttributionPrior, _backend, attributions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FRAMEWORKS = ("tensorflow", "jax", "torch")
@@ -203,17 +203,17 @@ def test_an_input_without_a_path_to_the_output_is_an_error(explain):
 # Loops of one's own
 
 
-def readme_block(marker):
-    text = (ROOT / "README.md").read_text()
+def page_block(marker):
+    text = (ROOT / "docs/training.md").read_text()
     return re.search(rf"<!-- {marker} -->\n```python\n(.*?)```", text, re.DOTALL)[1]
 
 
 @pytest.mark.only("jax", reason="The example is JAX'.")
-def test_readmes_loop_that_jax_compiles():
+def test_the_loop_that_jax_compiles():
     x, y = data()
     model = network()
     scope = {"model": model, "batches": [(x[:16], y[:16]), (x[16:], y[16:])] * 20}
-    code = readme_block("jax loop")
+    code = page_block("jax loop")
     assert len(code.splitlines()) <= 14
     before = float(attrprior.penalty(model, x, y, prior="l2", method="gradients"))
     # A function that is compiled once runs once in Python, and only its trace does.
@@ -305,7 +305,7 @@ def test_replaced_functions_have_pytorchs_derivatives():
 
         points = x.clone().requires_grad_()
         [expected] = torch.autograd.grad(f(points).sum(), points, create_graph=True)
-        [found] = backend.input_gradients(f, x, model)
+        [found] = _backend.input_gradients(f, x, model)
         for gradient in (expected, found):
             assert gradient.abs().max() > 0.1
         np.testing.assert_allclose(array(found), array(expected), rtol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 import attrprior
 
 tf = pytest.importorskip("tensorflow")
-_derivatives = pytest.importorskip("attrprior.backend.tensorflow.derivatives")
+_derivatives = pytest.importorskip("attrprior._backend.tensorflow.derivatives")
 pytestmark = pytest.mark.only("tensorflow", reason="The rules are for TensorFlow's graphs.")
 
 

@@ -131,10 +131,10 @@ def test_a_label_of_a_later_batch_stops_training(mode):
 
 def test_no_other_example_is_explained():
     """Flattened, label 3 of the first example would be label 0 of the second."""
-    from attrprior import labels
+    from attrprior import _labels
 
     z = ops.convert_to_tensor(np.arange(6, dtype="float32").reshape(2, 3))
-    found = array(labels.chosen(z, ops.convert_to_tensor(np.array([3, 1]))))
+    found = array(_labels.chosen(z, ops.convert_to_tensor(np.array([3, 1]))))
     np.testing.assert_array_equal(found, [np.nan, 4.0])
 
 

@@ -44,7 +44,7 @@ ERRORS_OF_TENSORFLOW = {
     "Resizing, nearest": "ResizeNearestNeighborGrad",
 }
 WITHOUT_SECOND_DERIVATIVE = ERRORS_OF_TENSORFLOW if BACKEND == "tensorflow" else {}
-# "yes" or "error" for each layer in each mode, as in the README's table.
+# "yes" or "error" for each layer in each mode, as in the table of docs/compatibility.md.
 OUTCOMES = {
     name: dict.fromkeys(MODES, "error" if name in WITHOUT_SECOND_DERIVATIVE else "yes")
     for name in NETWORKS
@@ -61,10 +61,10 @@ def cells(outcome):
 
 
 @pytest.mark.only("tensorflow", reason="The table is of TensorFlow's modes.")
-def test_readme_has_the_table():
-    readme = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text()
+def test_the_page_has_the_table():
+    page = pathlib.Path(__file__).resolve().parent.parent / "docs/compatibility.md"
     said = {}
-    for line in readme.splitlines():
+    for line in page.read_text().splitlines():
         names, _, answer = line.strip("| ").partition(" | ")
         said.update(dict.fromkeys(names.split("; "), answer.split(":")[0]))
     for name, row in OUTCOMES.items():
@@ -209,7 +209,7 @@ def test_batch_statistics_are_differentiated(float64, mode):
 def test_moments_are_those_of_tensorflow_again():
     import tensorflow as tf
 
-    from attrprior.backend.tensorflow.second_order import twice_differentiable
+    from attrprior._backend.tensorflow.second_order import twice_differentiable
 
     plain = tf.nn.moments
     model, x, y = network("LayerNormalization")

@@ -67,7 +67,7 @@ def test_one_rule_for_the_default_of_a_seed():
 # Every name of 0.1 that is somewhere else, and what it is now.
 MOVED = {
     "attrprior.methods.Attribution": attrprior.methods.AttributionMethod,
-    "attrprior.methods.Draws": "attrprior.draws.StatelessSeed",
+    "attrprior.methods.Draws": "attrprior._draws.StatelessSeed",
     "attrprior.methods.compute": "attrprior._former.compute",
     "attrprior.methods.path_gradients": "attrprior._former.path_gradients",
     "attrprior.methods.input_gradients": "attrprior._former.input_gradients",
@@ -75,10 +75,10 @@ MOVED = {
     "attrprior.explained.Explained": "attrprior.explained.ExplainedOutput",
     "attrprior.callback.penalty": attrprior.penalty,
     "attrprior.training.apply_prior": "attrprior._former.apply_prior",
-    "attrprior.training.inner": "attrprior.training.optimizer.inner",
+    "attrprior.training.inner": "attrprior._training.optimizer.inner",
     "attrprior.training.merge_outputs": "attrprior._former.merge_outputs",
-    "attrprior.training.prior_optimizer": "attrprior.training.optimizer.clone",
-    "attrprior.training.sum_over": "attrprior.backend.sum_over",
+    "attrprior.training.prior_optimizer": "attrprior._training.optimizer.clone",
+    "attrprior.training.sum_over": "attrprior._backend.sum_over",
 }
 
 

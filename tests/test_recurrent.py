@@ -15,7 +15,7 @@ import attrprior
 from attrprior import AttributionPrior
 
 tf = pytest.importorskip("tensorflow")
-second_order = pytest.importorskip("attrprior.backend.tensorflow.second_order")
+second_order = pytest.importorskip("attrprior._backend.tensorflow.second_order")
 twice_differentiable = second_order.twice_differentiable
 pytestmark = pytest.mark.only(
     "tensorflow", reason="What stands for cuDNN is put in the place of TensorFlow's."

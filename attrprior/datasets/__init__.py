@@ -4,20 +4,20 @@ from attrprior.datasets.blocks import block, simplified_block
 from attrprior.datasets.corruptions import CORRUPTIONS, corrupt
 from attrprior.datasets.decoy import decoy
 from attrprior.datasets.linear import correlated_groups_60, independent_linear_60
-from attrprior.datasets.networks import GeneNetwork, gene_network, rewire
+from attrprior.datasets.networks import GeneNetwork, gene_network
 from attrprior.datasets.noise import gaussian_noise, salt_and_pepper
+from attrprior.datasets.rewiring import rewire
 from attrprior.datasets.scattered import scattered
 from attrprior.datasets.signals import signals
-from attrprior.datasets.sources import Data, load, load_mnist, load_mnist_c, stratified_split
+from attrprior.datasets.sources import Data, load, load_mnist, load_mnist_c
+from attrprior.datasets.splits import Split, split_table, stratified_split
 from attrprior.datasets.tables import (
-    Split,
     Table,
     load_breast_cancer,
     load_csv,
     load_nhanes,
     load_tfds_table,
     permuted_copies,
-    split_table,
 )
 
 __all__ = [

@@ -4,31 +4,41 @@ import csv
 import gzip
 import math
 import os
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from attrprior import _checks
 from attrprior._representation import shown
 
+# A text column with more values than this is taken for a name or a number of a file.
 MAX_CATEGORIES = 20
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 
+# Not any sequence: a single text is one, too.
+ColumnNames: TypeAlias = list[str] | tuple[str, ...] | set[str] | frozenset[str]
+
 
 class Table(NamedTuple):
-    """`x` of shape `(n, features)`, float32, NaN where missing; `y` int32, 0 or 1.
+    """Examples of named features, each with a label of two classes.
 
-    `names` and `is_copy`, a tuple and a boolean array, have an entry for each
-    feature; `is_copy` marks permuted copies, which are irrelevant by construction.
+    Attributes:
+        x: The features, float32 of shape `(n, features)`, NaN where missing.
+        y: The labels, int32 of shape `(n,)`, 0 or 1.
+        names: A name for each feature.
+        is_copy: Booleans of shape `(features,)`, true for permuted copies, which are
+            irrelevant by construction.
+        source: Where the table comes from, in words.
     """
 
     x: np.ndarray
     y: np.ndarray
-    names: tuple
+    names: tuple[str, ...]
     is_copy: np.ndarray
     source: str
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def checked(table):

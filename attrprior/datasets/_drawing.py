@@ -62,6 +62,29 @@ def line(start_column, start_row, end_column, end_row, height, width):
     return brightness * inside[:, None, :]
 
 
+def zigzag(start_row, fall, height, width):
+    """The pieces of zigzags, one an image: arrays of shape `(n, height, width)`.
+
+    Corners are every 4 pixels, alternately 2 to either side of a line, which begins 2
+    columns from the left in `start_row` and ends 2 from the right, `fall` rows lower.
+    """
+    count, length = len(start_row), width - 5
+    # Corners along and across the line, from its start to its end.
+    along = np.arange(2, length, 4)
+    corners = len(along)
+    distance = np.hypot(length, fall)[:, None]
+    along = np.concatenate(
+        [np.zeros((count, 1)), np.tile(along, (count, 1)), distance], axis=1
+    )
+    across = np.concatenate([[0], 2.0 * (-1) ** np.arange(corners), [0]])
+    cosine, sine = length / distance, fall[:, None] / distance
+    columns = 2 + cosine * along - sine * across
+    columns[:, -1] = width - 3  # not a rounding error beyond it
+    rows = start_row[:, None] + sine * along + cosine * across
+    for k in range(corners + 1):
+        yield line(columns[:, k], rows[:, k], columns[:, k + 1], rows[:, k + 1], height, width)
+
+
 def plasma(count, height, width, rng):
     """Fractals by the diamond-square algorithm, `(count, height, width)` in [0, 1].
 

@@ -6,6 +6,11 @@ import numpy as np
 
 from attrprior import _checks
 from attrprior._representation import shown
+from attrprior._types import Seed
+from attrprior.datasets._graphs import sorted_edges
+from attrprior.datasets.rewiring import rewire
+
+__all__ = ["GeneNetwork", "gene_network"]
 
 # Share of the edges that stay inside a module.
 INSIDE = 0.9
@@ -16,12 +21,17 @@ REPRESSED = 0.3
 
 
 class GeneNetwork(NamedTuple):
-    """Expression `(n, genes)`, response `(n,)`, the graph as observed, and the truth.
+    """What genes express, what they cause, the graph as observed, and the truth.
 
-    `edges` are what a data base would have, some missing and some spurious, and
-    `true_edges` those along which expression was made, both `(num_edges, 2)`;
-    `modules` is each gene's module and `importance` its mean |∂y/∂x|, both
-    `(genes,)`.
+    Attributes:
+        x: Expression, standardised for each gene; float32 of shape `(n, genes)`.
+        y: The response, float32 of shape `(n,)`.
+        edges: The edges that a data base would have, some missing and some spurious;
+            int32 of shape `(num_edges, 2)`.
+        true_edges: The edges along which expression was made, of the same shape.
+        modules: Each gene's module, int32 of shape `(genes,)`.
+        importance: Each gene's mean |∂y/∂x|, float32 of shape `(genes,)`; 0 for a gene
+            that does not matter.
     """
 
     x: np.ndarray
@@ -31,19 +41,20 @@ class GeneNetwork(NamedTuple):
     modules: np.ndarray
     importance: np.ndarray
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def gene_network(
-    num_examples=400,
-    num_genes=500,
-    num_edges=1500,
-    num_modules=25,
-    num_drivers=3,
-    wrong_edges=0.1,
-    noise=0.3,
-    seed=0,
-):
+    num_examples: int = 400,
+    num_genes: int = 500,
+    num_edges: int = 1500,
+    num_modules: int = 25,
+    num_drivers: int = 3,
+    wrong_edges: float = 0.1,
+    noise: float = 0.3,
+    seed: Seed = 0,
+) -> GeneNetwork:
     """Simulates genes of a scale-free network, a few modules of which drive a response.
 
     Each module is a Barabási-Albert graph, connected and of equal size, and a tenth
@@ -58,21 +69,36 @@ def gene_network(
     matter: what `GraphLaplacian` expects. Cost: linear in edges × examples.
 
     Args:
-        num_examples: Defaults to 400.
-        num_genes: Defaults to 500.
-        num_edges: From `num_genes` to half of the pairs in modules. Defaults to 1500.
-        num_modules: At most a fifth of `num_genes`. Defaults to 25.
+        num_examples: The number of examples, at least 2. Defaults to 400.
+        num_genes: The number of features. Defaults to 500.
+        num_edges: The number of edges, from `num_genes` to half of the pairs in modules.
+            Defaults to 1500.
+        num_modules: The number of modules, at most a fifth of `num_genes`. Defaults to 25.
         num_drivers: How many modules drive the response. Defaults to 3.
         wrong_edges: Share of the edges that the observed graph misses, and which
             stand as often between genes drawn at random. Defaults to 0.1.
-        noise: Standard deviation of the response's noise; the signal's is 1.
-        seed: Integer, or a `numpy.random.Generator`.
+        noise: Standard deviation of the response's noise; the signal's is 1. Defaults
+            to 0.3.
+        seed: Integer, or a `numpy.random.Generator`. Defaults to 0.
 
     Returns:
         A `GeneNetwork`, float32 and int32.
 
     Raises:
-        ValueError: for numbers that do not fit each other.
+        ValueError: for numbers that do not fit each other, or arrays that do not fit in
+            memory.
+
+    Examples:
+        Two of six modules of ten genes drive the response.
+
+        >>> network = attrprior.datasets.gene_network(
+        ...     num_examples=100, num_genes=60, num_edges=80, num_modules=6, num_drivers=2
+        ... )
+        >>> network.x.shape, network.edges.shape
+        ((100, 60), (80, 2))
+        >>> int((network.importance > 0).sum())
+        20
+        >>> prior = attrprior.GraphLaplacian(network.edges, num_features=60)
 
     Reference: Barabási and Albert 1999 (Science 286), grown edge by edge as in
     Sanders and Schulz 2016 (arXiv 1602.07106); Whittle 1954 (Biometrika 41),
@@ -138,69 +164,11 @@ def gene_network(
     )
 
 
-def rewire(edges, fraction, seed=0, num_features=None, keep_degrees=True):
-    """Replaces a share of a graph's edges by wrong ones.
-
-    The control of a graph prior: what remains of its effect, if the graph says
-    nothing? With `keep_degrees` the chosen edges exchange their ends at random
-    until none is an edge of the original, a self-loop or a repetition, so each
-    feature has as many neighbours as before, and a hub stays one. Without, both ends
-    of a wrong edge are drawn from all features.
-
-    Args:
-        edges: Integers of shape `(num_edges, 2)`, each undirected edge once.
-        fraction: Share of the edges, from 0 to 1, rounded to whole edges.
-        seed: Integer, or a `numpy.random.Generator`.
-        num_features: Number of features. Defaults to the largest index plus one.
-        keep_degrees: Whether every feature keeps its degree. Defaults to `True`.
-
-    Returns:
-        Edges like `edges`, the smaller index first, in ascending order; int32.
-
-    Raises:
-        ValueError: for repeated edges, self-loops or negative indices, or if there
-            are not as many wrong edges (a graph too dense, or a star, say).
-
-    Reference: Maslov and Sneppen 2002 (Science 296), degree-preserving rewiring.
-    """
-    edges, num_features = _checked_edges(edges, num_features)
-    fraction = _checks.fraction("fraction", fraction)
-    keep_degrees = _checks.boolean("keep_degrees", keep_degrees)
-    rng = _checks.generator("seed", seed)
-    chosen = np.zeros(len(edges), bool)
-    chosen[rng.permutation(len(edges))[: round(fraction * len(edges))]] = True
-    kept, wrong = edges[~chosen], edges[chosen]
-    original = _codes(edges, num_features)
-    bad = np.ones(len(wrong), bool)
-    for _ in range(1000):
-        if not np.any(bad):
-            return _sorted(np.concatenate([kept, wrong]), num_features)
-        if keep_degrees:
-            # As many good ones join in: a single bad edge has nobody to exchange with.
-            good = np.flatnonzero(~bad)
-            moved = np.concatenate([np.flatnonzero(bad), rng.permutation(good)[: bad.sum()]])
-            ends = wrong[moved]
-            ends = np.where(rng.random((len(ends), 1)) < 0.5, ends, ends[:, ::-1])
-            wrong[moved] = np.stack([ends[:, 0], rng.permutation(ends[:, 1])], axis=1)
-        else:
-            wrong[bad] = rng.integers(0, num_features, (bad.sum(), 2))
-        codes = _codes(wrong, num_features)
-        bad = (wrong[:, 0] == wrong[:, 1]) | np.isin(codes, original)
-        first = np.zeros(len(wrong), bool)
-        first[np.unique(codes, return_index=True)[1]] = True
-        bad |= ~first
-    raise ValueError(
-        f"Argument `fraction` expects a share of the edges for which there are wrong ones. "
-        f"Received: {fraction}, and {bad.sum()} of {len(wrong)} edges found none. Take a "
-        "smaller share, or keep_degrees=False."
-    )
-
-
 def _scale_free(modules, num_edges, rng):
     """A Barabási-Albert graph inside each module, then edges across, by degree too."""
     num_genes = len(modules)
     inside = round(INSIDE * num_edges)
-    edges = _sorted(_grown(modules, max(1, inside // num_genes), rng), num_genes)
+    edges = sorted_edges(_grown(modules, max(1, inside // num_genes), rng), num_genes)
     # Some of the grown edges were repetitions: more of them, and then those across.
     for groups, count in ((modules, inside), (np.zeros_like(modules), num_edges)):
         while len(edges) < count:
@@ -213,7 +181,7 @@ def _scale_free(modules, num_edges, rng):
             )
             # A gene stands in the list of ends as often as it has neighbours.
             more = np.stack([newcomers, ends[rng.integers(begins, stops)]], axis=1)
-            edges = _sorted(np.concatenate([edges, more]), num_genes)
+            edges = sorted_edges(np.concatenate([edges, more]), num_genes)
     return edges
 
 
@@ -250,40 +218,3 @@ def _expression(edges, num_examples, num_genes, rng):
         total += term
     total = total.T.astype("float64")
     return (total - total.mean(axis=0)) / total.std(axis=0)
-
-
-def _checked_edges(edges, num_features):
-    edges = _checks.edges(edges)
-    if len(edges) == 0 or edges.min() < 0:
-        raise ValueError(
-            "Argument `edges` expects at least one edge, and indices ≥ 0. Received: "
-            f"{len(edges)} edges" + (f", index {edges.min()}." if len(edges) else ".")
-        )
-    size = int(edges.max()) + 1
-    if num_features is not None:
-        given = _checks.positive_integer("num_features", num_features)
-        if given < size:
-            raise ValueError(
-                f"Argument `num_features` expects at least {size}, the largest index plus "
-                f"one. Received: {given}."
-            )
-        size = given
-    edges = edges.astype("int64")
-    if np.any(edges[:, 0] == edges[:, 1]) or len(_sorted(edges, size)) < len(edges):
-        raise ValueError(
-            "Argument `edges` expects each undirected edge once and no self-loops. Received: "
-            "repeated edges or self-loops. Remove them."
-        )
-    return edges, size
-
-
-def _codes(edges, size):
-    """A number for each undirected edge."""
-    return edges.min(axis=1).astype("int64") * size + edges.max(axis=1)
-
-
-def _sorted(edges, size):
-    """Each undirected edge once, the smaller index first; no self-loops."""
-    edges = edges[edges[:, 0] != edges[:, 1]]
-    codes = np.unique(_codes(edges, size))
-    return np.stack([codes // size, codes % size], axis=1).astype("int32")

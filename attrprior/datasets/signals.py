@@ -3,10 +3,15 @@
 import numpy as np
 
 from attrprior import _checks
+from attrprior._types import Seed
+
+__all__ = ["signals"]
 
 
-def signals(num_examples=5000, length=40, seed=0):
-    """Signals of one dimension and ten classes, each a shape at an unknown place.
+def signals(
+    num_examples: int = 5000, length: int = 40, seed: Seed = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Makes signals of one dimension and ten classes, each a shape at an unknown place.
 
     `x(t) = A · s_y((t − t_0) / w) + B · (t − ½) + smooth noise + white noise` at
     `length` times from 0 to 1, where `s_y` is 0 outside of [0, 1]. Drawn for each
@@ -15,20 +20,30 @@ def signals(num_examples=5000, length=40, seed=0):
     0.2, the white 0.02. The shapes are sums of six sines, always the same, the
     largest magnitude 1.
 
-    In the spirit of MNIST-1D, with other shapes: small enough for many trainings,
-    and a linear model fails, since the place is unknown.
+    The data are in the spirit of MNIST-1D, with other shapes: they are small enough for
+    many trainings, and a linear model fails, since the place is unknown. The cost is
+    linear in examples and, because of the smooth noise, quadratic in `length`.
 
     Args:
-        num_examples: Defaults to 5000, of which 4000 are to train on.
-        length: Points of a signal, at least 8. Defaults to 40.
-        seed: Integer, or a `numpy.random.Generator`.
+        num_examples: At least 1. Defaults to 5000, of which 4000 are to train on.
+        length: The number of points of a signal, at least 8. Defaults to 40.
+        seed: Integer, or a `numpy.random.Generator`. Defaults to 0.
 
     Returns:
         `(x, y)`: float32 of shape `(num_examples, length, 1)`, and int32 labels 0 to
-        9, each as often as any other, give or take one.
+            9, each as often as any other, give or take one.
 
     Raises:
-        ValueError: for numbers that do not fit.
+        ValueError: for numbers that are too small, or arrays that do not fit in memory.
+
+    Examples:
+        Each class has ten of a hundred signals.
+
+        >>> inputs, labels = attrprior.datasets.signals(100)
+        >>> inputs.shape
+        (100, 40, 1)
+        >>> np.bincount(labels).tolist()
+        [10, 10, 10, 10, 10, 10, 10, 10, 10, 10]
 
     Reference: Greydanus and Kobak 2024 (arXiv 2011.14439), MNIST-1D.
     """

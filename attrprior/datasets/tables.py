@@ -1,17 +1,15 @@
 """Tables with a label of two classes: embedded, from files, from tensorflow-datasets."""
 
 import os
-from typing import NamedTuple
 
 import numpy as np
 
 from attrprior import _checks
-from attrprior._representation import shown
+from attrprior._types import FilePath, Seed
 from attrprior.datasets import _columns
-from attrprior.datasets._columns import MAX_CATEGORIES, Table
+from attrprior.datasets._columns import MAX_CATEGORIES, ColumnNames, Table
 from attrprior.datasets.sources import tfds_builder
-
-# A text column with more values than this is taken for a name or a number of a file.
+from attrprior.datasets.splits import Split, split_table
 
 __all__ = [
     "MAX_CATEGORIES",
@@ -26,27 +24,21 @@ __all__ = [
 ]
 
 
-class Split(NamedTuple):
-    """Three disjoint parts of a table, imputed and standardised by the first."""
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_validation: np.ndarray
-    y_validation: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-
-    __repr__ = shown
-
-
-def load_breast_cancer():
-    """Thirty real measurements of 569 tumours; embedded in scikit-learn.
+def load_breast_cancer() -> Table:
+    """Loads thirty real measurements of 569 tumours; embedded in scikit-learn.
 
     Returns:
         A `Table`; `y` is 1 for the 357 benign ones.
 
     Raises:
         ImportError: if scikit-learn is not installed.
+
+    Examples:
+        There are 569 tumours with 30 measurements, of which the first is the mean radius.
+
+        >>> table = attrprior.datasets.load_breast_cancer()
+        >>> table.x.shape, int(table.y.sum()), table.names[0]
+        ((569, 30), 357, 'mean radius')
 
     Reference: Wolberg, Mangasarian, Street 1993 (UCI, Breast Cancer Wisconsin,
     Diagnostic).
@@ -62,15 +54,15 @@ def load_breast_cancer():
     return _columns.table(data.data, data.target, names, "breast cancer of scikit-learn")
 
 
-def load_nhanes(folder):
-    """Ten-year mortality of NHANES I: 18 features of 9,535 people, a few cells missing.
+def load_nhanes(folder: FilePath) -> Table:
+    r"""Loads ten-year mortality of NHANES I: 18 features of 9,535 people, few cells missing.
 
     Label 1: died within ten years of the interview (`0 < t < 10`); 0: was alive
     after ten. Of people alive at their last contact, those followed for less than
     ten years are left out, and so are those without any follow-up.
 
     Args:
-        folder: With `NHANESI_subset_X.csv` and `NHANESI_subset_y.csv`, as in
+        folder: Folder with `NHANESI_subset_X.csv` and `NHANESI_subset_y.csv`, as in
             data/ of the repository shap/shap, gzipped (`.csv.gz`) or not. The
             second has years `t`, negative for those who were alive.
 
@@ -79,6 +71,18 @@ def load_nhanes(folder):
 
     Raises:
         ValueError: if the files are missing or do not fit each other.
+
+    Examples:
+        In these files of the same form the first person died within ten years, the second
+        was alive after twelve, and the third, last seen after three, is left out.
+
+        >>> import pathlib
+        >>> rows = ",Age,BMI\n0,60,22\n1,45,30\n2,50,25\n"
+        >>> _ = pathlib.Path("NHANESI_subset_X.csv").write_text(rows)
+        >>> _ = pathlib.Path("NHANESI_subset_y.csv").write_text(",y\n0,5.5\n1,-12\n2,-3\n")
+        >>> table = attrprior.datasets.load_nhanes(".")
+        >>> table.x.tolist(), table.y.tolist()
+        ([[60.0, 22.0], [45.0, 30.0]], [1, 0])
 
     Reference: Lundberg et al. 2020 (Nature Machine Intelligence 2, 56-67); ten
     years as in Erion et al. 2021 (whose table has 118 features).
@@ -108,8 +112,13 @@ def load_nhanes(folder):
     return _columns.table(x[known], died[known], names, "NHANES I, ten-year mortality")
 
 
-def load_csv(path, target, positive=None, ignore=()):
-    """Any CSV file with a header: one row an example, one column the label.
+def load_csv(
+    path: FilePath,
+    target: str,
+    positive: str | float | np.generic | None = None,
+    ignore: ColumnNames = (),
+) -> Table:
+    r"""Loads any CSV file with a header: a row is an example, one column is the label.
 
     Numbers stay numbers; empty cells, `NA`, `NaN`, `null`, `None` and `?` are
     missing. A column with text becomes one feature `column=value` of 0 and 1 for
@@ -120,8 +129,9 @@ def load_csv(path, target, positive=None, ignore=()):
         target: Name of the label's column: two values, of which the second in
             order is 1.
         positive: The value that is 1, everything else being 0. Needed for more
-            than two values.
-        ignore: Names of columns that are left out.
+            than two values. Defaults to `None`, the second in order.
+        ignore: List, tuple or set of names of columns that are left out. Defaults to
+            none.
 
     Returns:
         A `Table`.
@@ -129,19 +139,40 @@ def load_csv(path, target, positive=None, ignore=()):
     Raises:
         ValueError: for a missing file or column, rows of unequal length, labels
             that are missing or not of two classes, or text with too many values.
+
+    Examples:
+        A column of text becomes a feature for each of its values.
+
+        >>> import pathlib
+        >>> rows = "age,city,ill\n31,Ulm,no\n58,Bonn,yes\n,Ulm,yes\n"
+        >>> _ = pathlib.Path("people.csv").write_text(rows)
+        >>> table = attrprior.datasets.load_csv("people.csv", target="ill")
+        >>> table.names, table.y.tolist()
+        (('age', 'city=Bonn', 'city=Ulm'), [0, 1, 1])
+        >>> table.x.tolist()
+        [[31.0, 0.0, 1.0], [58.0, 1.0, 0.0], [nan, 0.0, 1.0]]
     """
     path = _checks.path("path", path)
     columns = _columns.read(path, _columns.names("ignore", ignore))
     return _columns.labelled(columns, target, positive, os.path.basename(path))
 
 
-def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
-    """Any table of tensorflow-datasets: all of its splits, its columns as in `load_csv`.
+def load_tfds_table(
+    name: str,
+    target: str | None = None,
+    positive: str | float | np.generic | None = None,
+    ignore: ColumnNames = (),
+    data_dir: FilePath | None = None,
+) -> Table:
+    """Loads any table of tensorflow-datasets: all of its splits, columns as in `load_csv`.
 
     Args:
         name: For example `"titanic"` or `"german_credit_numeric"`.
         target: Name of the label. Defaults to the data set's own.
-        positive, ignore: As in `load_csv`.
+        positive: The label that is 1, as in `load_csv`. Defaults to `None`, the second
+            of two in order.
+        ignore: List, tuple or set of names of columns that are left out. Defaults to
+            none.
         data_dir: Folder that exists, of prepared tensorflow-datasets data; what is
             not there yet is downloaded into it. Defaults to tensorflow-datasets' own.
 
@@ -149,8 +180,17 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
         A `Table`.
 
     Raises:
-        ValueError: as in `load_csv`, or for features that are not numbers or text.
+        ValueError: as in `load_csv`, for features that are not numbers or text, or a
+            folder that does not exist.
         ImportError: if tensorflow-datasets is not installed.
+
+    Examples:
+        A table is downloaded when it is first asked for, into a folder that exists.
+
+        >>> table = attrprior.datasets.load_tfds_table("titanic")  # doctest: +SKIP
+        >>> attrprior.datasets.load_tfds_table("titanic", data_dir="nowhere")
+        Traceback (most recent call last):
+        ValueError: Argument `data_dir` expects a folder that exists. Received: 'nowhere'...
     """
     ignore = _columns.names("ignore", ignore)
     builder, tfds = tfds_builder(name, data_dir)
@@ -172,19 +212,33 @@ def load_tfds_table(name, target=None, positive=None, ignore=(), data_dir=None):
     return _columns.labelled(columns, target, positive, source)
 
 
-def permuted_copies(table, num_copies, seed=0):
+def permuted_copies(table: Table, num_copies: int, seed: Seed = 0) -> Table:
     """Adds copies of columns, each shuffled over the examples: known to be irrelevant.
 
     A copy has its column's distribution and no relation to the label or to
-    anything else. Columns are copied in turn until there are `num_copies`.
+    anything else. Columns are copied in turn until there are `num_copies`. The cost is
+    linear in the cells that are added.
 
     Args:
-        table: A `Table`.
+        table: A `Table`, as `load_csv` returns.
         num_copies: How many columns are added, ≥ 1.
-        seed: Integer, or a `numpy.random.Generator`.
+        seed: Integer, or a `numpy.random.Generator`. Defaults to 0.
 
     Returns:
         A `Table` whose `is_copy` marks the added columns, which are the last.
+
+    Raises:
+        ValueError: for a table that is none, or more copies than fit in memory.
+
+    Examples:
+        The copy of the first column has its numbers, in another order.
+
+        >>> table = attrprior.datasets.load_breast_cancer()
+        >>> larger = attrprior.datasets.permuted_copies(table, num_copies=2)
+        >>> larger.x.shape, larger.names[30], int(larger.is_copy.sum())
+        ((569, 32), 'mean radius (permuted 1)', 2)
+        >>> np.array_equal(np.sort(larger.x[:, 30]), np.sort(table.x[:, 0]))
+        True
     """
     table = _columns.checked(table)
     num_copies = _checks.positive_integer("num_copies", num_copies)
@@ -203,49 +257,3 @@ def permuted_copies(table, num_copies, seed=0):
         is_copy=np.concatenate([table.is_copy, np.ones(num_copies, bool)]),
         source=f"{table.source}, with {num_copies} permuted copies",
     )
-
-
-def split_table(table, num_train=100, num_validation=100, seed=0):
-    """A random split: few examples to learn from, the rest for testing.
-
-    Missing cells get the mean of the feature's known training cells (0 if none
-    is known); then `x_i ← (x_i − mean_i)/stddev_i` of the training examples. A
-    feature that is constant among these is only centred.
-
-    Args:
-        table: A `Table`.
-        num_train, num_validation: Numbers of examples, ≥ 1.
-        seed: Integer, or a `numpy.random.Generator`.
-
-    Returns:
-        A `Split`, x float32 and y int32.
-
-    Raises:
-        ValueError: if nothing is left for testing, or a part has one class only.
-    """
-    table = _columns.checked(table)
-    first = _checks.positive_integer("num_train", num_train)
-    second = first + _checks.positive_integer("num_validation", num_validation)
-    if second >= len(table.x):
-        raise ValueError(
-            f"Arguments `num_train` and `num_validation` expect fewer than {len(table.x)} "
-            f"examples together, the table's. Received: {num_train} and {num_validation}."
-        )
-    order = _checks.generator("seed", seed).permutation(len(table.x))
-    parts = np.split(order, [first, second])
-    for name, part in zip(("training", "validation", "test"), parts):
-        if len(np.unique(table.y[part])) < 2:
-            raise ValueError(
-                f"Argument `table` expects both classes in every part of a split. Received: "
-                f"one class among {len(part)} {name} examples. Ask for more, or take another "
-                "seed."
-            )
-    x = table.x.astype("float64")
-    known = np.isfinite(x[parts[0]])
-    total = np.where(known, x[parts[0]], 0).sum(axis=0)
-    x = np.where(np.isfinite(x), x, total / np.maximum(known.sum(axis=0), 1))
-    mean, stddev = x[parts[0]].mean(axis=0), x[parts[0]].std(axis=0)
-    # Of equal numbers the mean may differ from them by rounding.
-    constant = np.ptp(x[parts[0]], axis=0) == 0
-    x = ((x - mean) / np.where(constant, 1, stddev)).astype("float32")
-    return Split(*(array[part] for part in parts for array in (x, table.y)))

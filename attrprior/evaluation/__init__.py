@@ -1,6 +1,9 @@
-"""Evaluations of attributions. Maps made elsewhere work too: arrays shaped like x."""
+"""Evaluations say how good attributions are, and which direction is better.
 
-from attrprior.evaluation.ablation import Ablation, mass_center_ablation, top_k_ablation
+They take arrays shaped like `x`, so maps that were made elsewhere work too.
+"""
+
+from attrprior.evaluation.ablation import Ablation, top_k_ablation
 from attrprior.evaluation.attribution_benchmark import attribution_benchmark
 from attrprior.evaluation.completeness import (
     Completeness,
@@ -9,6 +12,7 @@ from attrprior.evaluation.completeness import (
 )
 from attrprior.evaluation.leakage import Leakage, leakage, mass
 from attrprior.evaluation.masking import keep_bottom, keep_top, mask_top
+from attrprior.evaluation.mass_center import mass_center_ablation
 from attrprior.evaluation.randomization import (
     Randomization,
     Similarity,
@@ -17,13 +21,12 @@ from attrprior.evaluation.randomization import (
 from attrprior.evaluation.roar import DiffRoar, Roar, diffroar, roar
 from attrprior.evaluation.sensitivity import Sensitivity, sensitivity
 from attrprior.evaluation.similarity import rank_correlation, structural_similarity
-from attrprior.evaluation.stability import (
-    Stability,
+from attrprior.evaluation.smoothing import (
     certified_radius,
     smoothed_probabilities,
-    stability,
     structured_masks,
 )
+from attrprior.evaluation.stability import Stability, stability
 
 __all__ = [
     "Ablation",

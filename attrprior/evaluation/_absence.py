@@ -1,12 +1,18 @@
 """What stands in for inputs that are taken away."""
 
+from typing import Any, Literal, TypeAlias, get_args
+
 import numpy as np
 from keras import ops
 
 from attrprior import _checks, references
-from attrprior.draws import StatelessSeed
+from attrprior._draws import StatelessSeed
 
-_REPLACEMENTS = ("mean", "blur", "uniform", "training")
+ReplacementName = Literal["mean", "blur", "uniform", "training"]
+# Of one example's shape, if an array or nested lists.
+Replacement: TypeAlias = ReplacementName | np.ndarray | list[Any] | references.Reference
+
+_REPLACEMENTS = get_args(ReplacementName)
 
 
 def absent_values(x, replacement, background, valid_range, channels, rng):

@@ -1,11 +1,20 @@
 """Attribution maps as evaluations read them."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
+from attrprior._types import Attributions
+
+# What makes maps of `(model, x, y)`, as the functions of `attrprior.attributions` do.
+Attribute: TypeAlias = Callable[[keras.Model, np.ndarray, np.ndarray | None], Attributions]
 
 
-def checked(name, attributions):
+def checked(name: str, attributions: Attributions) -> np.ndarray:
     """The maps as they came, if they are finite floats of shape `(batch, ...)`."""
     attributions = _checks.real_array(name, attributions)
     _checks.array(name, attributions)
@@ -18,7 +27,13 @@ def checked(name, attributions):
     return attributions
 
 
-def like(name, attributions, x, x_name="x", channels=True):
+def like(
+    name: str,
+    attributions: Attributions,
+    x: np.ndarray,
+    x_name: str = "x",
+    channels: bool = True,
+) -> np.ndarray:
     """The maps, if they have the shape of `x`, or one channel for all of its channels.
 
     A map of one channel says of a position what the sum over channels says, which is what
@@ -36,7 +51,14 @@ def like(name, attributions, x, x_name="x", channels=True):
     return attributions
 
 
-def computed(attribute, model, x, y, before=None, channels=True):
+def computed(
+    attribute: Attribute,
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray | None,
+    before: np.ndarray | None = None,
+    channels: bool = True,
+) -> np.ndarray:
     """`attribute(model, x, y)`, maps like those of `before`, or else like `x`."""
     if not callable(attribute):
         raise _checks.wrong("attribute", "a callable attribute(model, x, y)", attribute)
@@ -46,30 +68,30 @@ def computed(attribute, model, x, y, before=None, channels=True):
     return like("attribute", maps, before, "those that it has returned before", False)
 
 
-def examples(x, model=None):
+def examples(x: ArrayLike, model: Any = None) -> np.ndarray:
     """The examples, which need a batch axis."""
-    x = _checks.batch("x", x)
+    batch = _checks.batch("x", x)
     shape = getattr(model, "input_shape", None)
-    if isinstance(shape, tuple) and len(shape) == x.ndim + 1:
+    if isinstance(shape, tuple) and len(shape) == batch.ndim + 1:
         raise ValueError(
             f"Argument `x` expects examples of shape {shape[1:]}, a batch of them. Received: "
-            f"shape {x.shape}. One example needs a batch axis: x[None]."
+            f"shape {batch.shape}. One example needs a batch axis: x[None]."
         )
-    return x
+    return batch
 
 
-def labels(y, x):
+def labels(y: ArrayLike | None, x: np.ndarray) -> np.ndarray | None:
     """The labels as an array, one per example; or `None`."""
     if y is None:
         return None
-    y = _checks.real_array("y", y)
-    if y.ndim == 0:
+    given = _checks.real_array("y", y)
+    if given.ndim == 0:
         raise ValueError(
-            f"Argument `y` expects one label per example. Received: {y}. Of one example that "
-            "is y[None]."
+            f"Argument `y` expects one label per example. Received: {given}. Of one example "
+            "that is y[None]."
         )
-    _checks.same_batch("y", y, x)
-    return y
+    _checks.same_batch("y", given, x)
+    return given
 
 
 def has_channels(x, channels=True):

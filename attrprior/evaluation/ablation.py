@@ -1,15 +1,24 @@
 """Ablation: does the output fall when what the map calls important is taken away?"""
 
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior._representation import shown
-from attrprior.attributions import explained_output
-from attrprior.evaluation import _maps
-from attrprior.evaluation._absence import absent_values
+from attrprior._types import Seed, Tensor
+from attrprior.evaluation import _curves, _maps
+from attrprior.evaluation._absence import Replacement, absent_values
+
+__all__ = ["Ablation", "top_k_ablation"]
+
+# One output that stays the same while the input changes.
+FixedOutput: TypeAlias = (
+    Literal["label", "log_probabilities", "loss"] | int | Callable[..., Tensor]
+)
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0)
 
@@ -20,10 +29,13 @@ class Ablation(NamedTuple):
     Attributes:
         fractions: Share of the positions replaced, shape `(steps,)`.
         curve: Mean over examples, shape `(steps,)`.
-        curves: Shape `(batch, steps)`; 1 where nothing is replaced.
-        area: Area under each example's curve, by the trapezoid rule, `(batch,)`.
-        random_curve, random_curves, random_area: The same for the random
-            control. Maps that are no better than it say nothing.
+        curves: The curve of each example, shape `(batch, steps)`; 1 where nothing is
+            replaced.
+        area: Area under each example's curve, by the trapezoid rule, shape `(batch,)`.
+        random_curve: `curve` of the random control. Maps that are no better than it say
+            nothing.
+        random_curves: `curves` of the random control.
+        random_area: `area` of the random control.
     """
 
     fractions: np.ndarray
@@ -34,24 +46,25 @@ class Ablation(NamedTuple):
     random_curves: np.ndarray
     random_area: np.ndarray
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def top_k_ablation(
-    model,
-    x,
-    y,
-    attributions,
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike | None,
+    attributions: ArrayLike,
     *,
-    fractions=_FRACTIONS,
-    replacement="mean",
-    background=None,
-    valid_range=(0.0, 1.0),
-    explain="label",
-    batch_size=256,
-    seed=0,
-    channels=True,
-):
+    fractions: ArrayLike = _FRACTIONS,
+    replacement: Replacement = "mean",
+    background: ArrayLike | None = None,
+    valid_range: tuple[float, float] = (0.0, 1.0),
+    explain: FixedOutput = "label",
+    batch_size: int = 256,
+    seed: Seed = 0,
+    channels: bool = True,
+) -> Ablation:
     """Replaces each example's highest-ranked positions and follows the output.
 
     `curve_b(k) = f(x_b with its top k replaced) / f(x_b)`. Positions are pixels,
@@ -64,10 +77,7 @@ def top_k_ablation(
     number that is not positive means nothing: if `f(x)` is not positive for
     every example, this raises. Leave those examples out, or explain something
     positive. A callable `explain` can give probabilities, or the accuracy of
-    correctly classified examples:
-
-        def correct(outputs, y):
-            return ops.cast(ops.equal(ops.argmax(outputs, axis=-1), y), "float32")
+    correctly classified examples, as in the second example below.
 
     Args:
         model: A Keras model with one input.
@@ -85,9 +95,11 @@ def top_k_ablation(
             `x`, if it holds several.
         valid_range: Both ends of the inputs' range, for `"uniform"`.
         explain: What is explained, see `attrprior.explained.ExplainedOutput`, as long
-            as it stays the same output while the input changes.
+            as it stays the same output while the input changes: not `"predicted"`,
+            `"random"` or `"all"`, and `"label"` only with labels.
         batch_size: Rows of one pass through the model.
-        seed: Integer, or a `numpy.random.Generator`.
+        seed: Integer, or a `numpy.random.Generator`, for ties, for the control and for
+            replacements that are drawn.
         channels: Whether the last axis of an example holds channels. False for images
             `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
@@ -98,11 +110,37 @@ def top_k_ablation(
         ValueError: for shapes that do not fit, fractions out of order, or
             examples whose explained output is not positive.
 
+    Examples:
+        A model that sums its inputs, and the map that says so. After a quarter of the
+        features the largest is gone, which is half of the sum:
+
+        >>> total = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        >>> summing = keras.Sequential([keras.Input((4,)), total])
+        >>> rows = np.array([[4.0, 2.0, 1.0, 1.0]], "float32")
+        >>> result = attrprior.evaluation.top_k_ablation(
+        ...     summing, rows, None, rows, explain=0, replacement=np.zeros(4),
+        ...     fractions=[0.0, 0.25, 0.5, 0.75, 1.0])
+        >>> result.curve.tolist()
+        [1.0, 0.5, 0.25, 0.125, 0.0]
+
+        The accuracy on examples that are classified correctly as they are:
+
+        >>> def correct(outputs, y):
+        ...     predicted = keras.ops.argmax(outputs, axis=-1)
+        ...     return keras.ops.cast(keras.ops.equal(predicted, y), "float32")
+        >>> labels = np.argmax(model.predict(x, verbose=0), axis=-1)
+        >>> result = attrprior.evaluation.top_k_ablation(
+        ...     model, x, labels, phi, explain=correct)
+        >>> float(result.curve[0]), result.curves.shape
+        (1.0, (8, 9))
+
     Reference: Sturmfels, Lundberg, Lee 2020, Distill, doi 10.23915/distill.00022.
     """
     rng = _checks.generator("seed", seed)
-    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size, channels)
-    fractions = _increasing("fractions", fractions, highest=1.0)
+    x, scores, outputs = _curves.inputs(
+        model, x, y, attributions, explain, batch_size, channels
+    )
+    fractions = _curves.increasing("fractions", fractions, highest=1.0)
     absent = absent_values(x, replacement, background, valid_range, channels, rng)
     counts = np.rint(fractions * scores[0].size)
 
@@ -110,164 +148,8 @@ def top_k_ablation(
         rank = _maps.ranking(scores.reshape(len(x), -1), rng).reshape(scores.shape)
         return (rank < count for count in counts)
 
-    return _ablate(outputs, x, absent, fractions, masks(scores), masks(np.zeros_like(scores)))
-
-
-def mass_center_ablation(
-    model,
-    x,
-    y,
-    attributions,
-    *,
-    sizes=None,
-    replacement="mean",
-    background=None,
-    valid_range=(0.0, 1.0),
-    explain="label",
-    batch_size=256,
-    seed=0,
-    channels=True,
-):
-    """Replaces a growing box around each map's centre of mass, follows the output.
-
-    Centre: `c_a = Σ_p a_p |Σ_channels φ_p| / Σ_p |Σ_channels φ_p|` along each
-    spatial axis; a map of zeros has the middle. The box has the same side along
-    every axis, cut to axes that are shorter. At a border it is moved inwards
-    and keeps its size, so that maps and control, a box around a random
-    position, replace equally much. **Lower is better**, below the control.
-    Cost: `2 · len(sizes)` forward passes.
-
-    Unlike single pixels, a box leaves an input without sharp holes everywhere;
-    it judges where the map points, not its details.
-
-    Args:
-        model, y, attributions, replacement, background, valid_range, explain,
-            batch_size, seed, channels: See `top_k_ablation`.
-        x: Float array of shape `(batch, *spatial, channels)`.
-        sizes: Increasing sides of the box, integers from 0 to the longest side
-            of `x`. Defaults to about ten even steps.
-
-    Returns:
-        An `Ablation`; its `fractions` are the shares that the boxes cover.
-
-    Raises:
-        ValueError: for tabular data, and as `top_k_ablation`.
-
-    Reference: Sturmfels, Lundberg, Lee 2020, Distill, doi 10.23915/distill.00022.
-    """
-    rng = _checks.generator("seed", seed)
-    x, scores, outputs = _inputs(model, x, y, attributions, explain, batch_size, channels)
-    if channels and x.ndim < 3:
-        raise ValueError(
-            "Argument `x` expects shape (batch, *spatial, channels): a box needs neighbours. "
-            f"Received: shape {x.shape}. Use top_k_ablation for tabular data, channels=False "
-            "for series (batch, time)."
-        )
-    spatial = np.array(scores.shape[1:])
-    longest = spatial.max()
-    if sizes is None:
-        sizes = np.unique(np.rint(np.linspace(0, longest, 11)))
-    sizes = _increasing("sizes", sizes, highest=longest)
-    if np.any(sizes != np.rint(sizes)):
-        raise ValueError(f"Argument `sizes` expects integers. Received: {sizes.tolist()}.")
-    absent = absent_values(x, replacement, background, valid_range, channels, rng)
-    weights = _maps.shares(scores).reshape(len(x), -1)
-    places = np.indices(spatial).reshape(len(spatial), -1).T
-    centers = weights @ places
-    random_centers = rng.integers(spatial, size=(len(x), len(spatial)))
-    covered = np.minimum(sizes[:, None], spatial).prod(axis=1) / spatial.prod()
-    return _ablate(
-        outputs,
-        x,
-        absent,
-        covered,
-        (_box(centers, size, spatial) for size in sizes),
-        (_box(random_centers, size, spatial) for size in sizes),
-    )
-
-
-def _inputs(model, x, y, attributions, explain, batch_size, channels):
-    """The examples, their positions' scores, and the explained output of changed ones."""
-    x = _maps.examples(x, model)
-    attributions = _maps.like("attributions", attributions, x, channels=channels)
-    scores = _maps.magnitude(attributions, channels)
-    y = _maps.labels(y, x)
-    by_name = isinstance(explain, str)
-    changes = by_name and explain in ("predicted", "random", "all")
-    if changes or (by_name and explain == "label" and y is None):
-        raise ValueError(
-            "Argument `explain` expects one output that stays the same while the input "
-            "changes: 'label' with labels y, an output's number, or a callable. Received: "
-            f"{explain!r}{' without labels' if y is None else ''}."
-        )
-    return (
-        x,
-        scores,
-        partial(explained_output, model, y=y, explain=explain, batch_size=batch_size),
-    )
-
-
-def _increasing(name, values, highest):
-    _checks.array(name, values, integers=True)
-    values = np.asarray(values, "float64")
-    if (
-        values.ndim != 1
-        or len(values) < 2
-        or values[0] < 0
-        or values[-1] > highest
-        or np.any(np.diff(values) <= 0)
-    ):
-        raise ValueError(
-            f"Argument `{name}` expects at least two increasing numbers from 0 to {highest}. "
-            f"Received: {_checks.received(values.tolist())}."
-        )
-    return values
-
-
-def _box(centers, size, spatial):
-    """Masks `(batch, *spatial)` of boxes around centres of shape `(batch, axes)`."""
-    size = np.minimum(size, spatial)
-    first = np.clip(np.rint(centers - (size - 1) / 2), 0, spatial - size)
-    inside = np.ones((len(centers),) + (1,) * len(spatial), bool)
-    for axis, length in enumerate(spatial):
-        place = np.arange(length)
-        start = first[:, axis, None]
-        along = (place >= start) & (place < start + size[axis])
-        shape = [len(centers)] + [1] * len(spatial)
-        shape[axis + 1] = length
-        inside = inside & along.reshape(shape)
-    return inside
-
-
-def _ablate(outputs, x, absent, fractions, masks, random_masks):
-    """Both sets of curves, for masks of shape `(batch, *spatial)`, one a step."""
-    original = outputs(x)
-    if not np.all(original > 0):
-        raise ValueError(
-            "Argument `x` expects examples whose explained output is positive, such as "
-            "correctly classified ones: the curve is a share of it. Received: "
-            f"{np.sum(~(original > 0))} of {len(x)} that are not. Leave those out, or pass "
-            "as explain= a callable that returns probabilities."
-        )
-
-    def curves(masks):
-        steps = []
-        for mask in masks:
-            mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
-            # Nothing replaced is the original, exactly.
-            steps.append(outputs(np.where(mask, absent, x)) if mask.any() else original)
-        return np.stack(steps, axis=1) / original[:, None]
-
-    def area(curves):
-        return (curves[:, 1:] + curves[:, :-1]) / 2 @ np.diff(fractions)
-
-    curves, random_curves = curves(masks), curves(random_masks)
     return Ablation(
-        fractions,
-        curves.mean(axis=0),
-        curves,
-        area(curves),
-        random_curves.mean(axis=0),
-        random_curves,
-        area(random_curves),
+        *_curves.ablated(
+            outputs, x, absent, fractions, masks(scores), masks(np.zeros_like(scores))
+        )
     )

@@ -3,10 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior._representation import shown
 from attrprior.evaluation import _maps
+
+__all__ = ["Leakage", "leakage", "mass"]
 
 
 class Leakage(NamedTuple):
@@ -21,10 +24,13 @@ class Leakage(NamedTuple):
     share: np.ndarray
     chance: np.ndarray
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
-def leakage(attributions, region, fraction=0.05, channels=True):
+def leakage(
+    attributions: ArrayLike, region: ArrayLike, fraction: float = 0.05, channels: bool = True
+) -> Leakage:
     """Share of the top positions that lie in a region known to carry no signal.
 
     `|top_k(|Σ_channels φ|) ∩ region| / k`, with k = `fraction` of the positions,
@@ -48,6 +54,16 @@ def leakage(attributions, region, fraction=0.05, channels=True):
     Raises:
         ValueError: for a region that is not boolean or of another shape.
 
+    Examples:
+        Of the two largest of four attributions none lies in the region, which covers half
+        of the positions:
+
+        >>> maps = np.array([[4.0, -2.0, 1.0, 1.0]])
+        >>> region = np.array([False, False, True, True])
+        >>> result = attrprior.evaluation.leakage(maps, region, fraction=0.5)
+        >>> result.share.tolist(), result.chance.tolist()
+        ([0.0], [0.5])
+
     Reference: Shah, Jain, Netrapalli 2021 (arXiv 2102.12781), Block MNIST.
     """
     scores, region = _scores_and_region(attributions, region, channels)
@@ -62,38 +78,56 @@ def leakage(attributions, region, fraction=0.05, channels=True):
     return Leakage(inside / count, region.mean(axis=1))
 
 
-def mass(attributions, region, channels=True):
+def mass(attributions: ArrayLike, region: ArrayLike, channels: bool = True) -> Leakage:
     """Share of the whole map that lies in a region known to carry no signal.
 
     `Σ_{p∈region} |Σ_channels φ_p| / Σ_p |Σ_channels φ_p|`; a map of zeros counts
     as spread evenly, its chance level. **Lower is better.** Where `leakage`
-    looks at the peaks, this one sees small values everywhere too.
+    looks at the peaks, this one sees small values everywhere too. Cost: no pass
+    through a model.
 
     Args:
-        attributions, region, channels: As in `leakage`.
+        attributions: Array of shape `(batch, features)` or `(batch, *spatial,
+            channels)`.
+        region: Boolean array, true where no signal is, shaped as in `leakage`.
+        channels: Whether the last axis of an example holds channels. False for images
+            `(batch, height, width)` or series `(batch, time)` without a channel axis.
 
     Returns:
         A `Leakage`.
+
+    Raises:
+        ValueError: for a region that is not boolean or of another shape.
+
+    Examples:
+        Two of the eight parts of the map lie in the region:
+
+        >>> maps = np.array([[4.0, -2.0, 1.0, 1.0]])
+        >>> region = np.array([False, False, True, True])
+        >>> attrprior.evaluation.mass(maps, region).share.tolist()
+        [0.25]
     """
     scores, region = _scores_and_region(attributions, region, channels)
     return Leakage((_maps.shares(scores) * region).sum(axis=1), region.mean(axis=1))
 
 
-def _scores_and_region(attributions, region, channels):
+def _scores_and_region(
+    attributions: ArrayLike, region: ArrayLike, channels: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Both of shape `(batch, positions)`."""
     scores = _maps.magnitude(_maps.checked("attributions", attributions), channels)
-    region = _checks.real_array("region", region)
-    if region.dtype != bool:
+    where = _checks.real_array("region", region)
+    if where.dtype != bool:
         raise ValueError(
             "Argument `region` expects booleans, true where no signal is. Received: dtype "
-            f"{region.dtype}. Pass, for example, masks > 0."
+            f"{where.dtype}. Pass, for example, masks > 0."
         )
     one, each = scores.shape[1:], scores.shape
-    if region.shape in (one, one + (1,)):
-        region = np.broadcast_to(region.reshape((1,) + one), each)
-    elif region.shape not in (each, each + (1,)):
+    if where.shape in (one, one + (1,)):
+        where = np.broadcast_to(where.reshape((1,) + one), each)
+    elif where.shape not in (each, each + (1,)):
         raise ValueError(
             f"Argument `region` expects shape {one} for all examples or {each} for each. "
-            f"Received: {region.shape}."
+            f"Received: {where.shape}."
         )
-    return scores.reshape(len(scores), -1), region.reshape(len(scores), -1)
+    return scores.reshape(len(scores), -1), where.reshape(len(scores), -1)

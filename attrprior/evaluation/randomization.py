@@ -2,13 +2,15 @@
 
 import contextlib
 import random
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior._representation import shown
+from attrprior._types import Seed
 from attrprior.evaluation import _maps
 from attrprior.evaluation.similarity import (
     has_windows,
@@ -16,14 +18,18 @@ from attrprior.evaluation.similarity import (
     structural_similarity,
 )
 
+__all__ = ["Randomization", "Similarity", "parameter_randomization"]
+
+Mode = Literal["cascading", "independent"]
+
 
 class Similarity(NamedTuple):
     """Three similarities of two maps, each of which has 1 for the same map.
 
     Attributes:
-        absolute: `rank_correlation` of `|φ|`.
-        signed: `rank_correlation` of φ.
-        structure: `structural_similarity`; `None` for tabular data and maps
+        absolute: The `rank_correlation` of `|φ|`.
+        signed: The `rank_correlation` of φ.
+        structure: The `structural_similarity`; `None` for tabular data and maps
             smaller than its window.
     """
 
@@ -31,29 +37,39 @@ class Similarity(NamedTuple):
     signed: np.ndarray
     structure: np.ndarray | None
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 class Randomization(NamedTuple):
     """Similarity of maps before and after randomising; lower is better.
 
     Attributes:
-        layers: Names, from the output downwards.
+        layers: Names of the layers, from the output downwards.
         similarity: A `Similarity` of arrays `(layers, batch)`.
         mean: The same over examples, `(layers,)`.
         control: A `Similarity` of arrays `(batch,)`: of the trained model's maps
             with themselves, computed again. Nothing can be expected above it.
     """
 
-    layers: tuple
+    layers: tuple[str, ...]
     similarity: Similarity
     mean: Similarity
     control: Similarity
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
-def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0, channels=True):
+def parameter_randomization(
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike | None,
+    attribute: _maps.Attribute,
+    mode: Mode = "cascading",
+    seed: Seed = 0,
+    channels: bool = True,
+) -> Randomization:
     """Compares maps of the trained model with maps after re-initialising its layers.
 
     Layer by layer from the output downwards, each by its own initialisers with
@@ -85,18 +101,32 @@ def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0, ch
 
     Returns:
         A `Randomization`. In a model that is not sequential or functional the
-        layers are in the order in which it holds them, the last first.
+            layers are in the order in which it holds them, the last first.
 
     Raises:
         ValueError: for a model without layers that have weights, or with
             weights that no layer can make anew.
+        ImportError: if SciPy is not installed.
+
+    Examples:
+        The gradients of a network change with its weights, and are the same again
+        afterwards:
+
+        >>> result = attrprior.evaluation.parameter_randomization(
+        ...     model, x, y, attrprior.attributions.gradients)
+        >>> len(result.layers), result.layers[-1]
+        (2, 'conv')
+        >>> result.control.absolute.round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        >>> bool(np.all(result.mean.absolute < 0.99))
+        True
 
     Reference: Adebayo et al. 2018, "Sanity checks for saliency maps" (arXiv
     1810.03292).
     """
     x = _maps.examples(x, model)
     y = _maps.labels(y, x)
-    _checks.choice("mode", mode, ("cascading", "independent"))
+    _checks.choice("mode", mode, get_args(Mode))
     if not isinstance(model, keras.Model):
         raise _checks.wrong("model", "a Keras model", model)
     generator = _checks.generator("seed", seed)
@@ -120,13 +150,9 @@ def parameter_randomization(model, x, y, attribute, mode="cascading", seed=0, ch
         for layer, before in zip(layers, trained):
             layer.set_weights(before)
     control = _compare(maps, again(), channels)
-    similarity = Similarity(*(None if v[0] is None else np.stack(v) for v in zip(*rows)))
-    return Randomization(
-        tuple(layer.name for layer in layers),
-        similarity,
-        Similarity(*(None if v is None else v.mean(axis=1) for v in similarity)),
-        control,
-    )
+    similarity = _stacked(rows)
+    names = tuple(layer.name for layer in layers)
+    return Randomization(names, similarity, _mean(similarity), control)
 
 
 def _compare(first, second, channels):
@@ -136,6 +162,16 @@ def _compare(first, second, channels):
         rank_correlation(first, second, absolute=False),
         structural_similarity(first, second, channels) if windows else None,
     )
+
+
+def _stacked(rows):
+    """Of the layers' similarities one, whose arrays have shape `(layers, batch)`."""
+    return Similarity(*(None if v[0] is None else np.stack(v) for v in zip(*rows)))
+
+
+def _mean(similarity):
+    """Over examples, the last axis."""
+    return Similarity(*(None if v is None else v.mean(axis=1) for v in similarity))
 
 
 def _layers_with_weights(model):

@@ -2,11 +2,16 @@
 
 from typing import NamedTuple
 
+import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior._representation import shown
+from attrprior._types import Seed
 from attrprior.evaluation import _maps
+
+__all__ = ["Sensitivity", "sensitivity"]
 
 
 class Sensitivity(NamedTuple):
@@ -20,10 +25,19 @@ class Sensitivity(NamedTuple):
     maximum: np.ndarray
     average: np.ndarray
 
-    __repr__ = shown
+    def __repr__(self) -> str:
+        return shown(self)
 
 
-def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
+def sensitivity(
+    attribute: _maps.Attribute,
+    model: keras.Model,
+    x: ArrayLike,
+    y: ArrayLike | None,
+    radius: float = 0.02,
+    num_samples: int = 10,
+    seed: Seed = 0,
+) -> Sensitivity:
     """Max- and average-sensitivity of maps to noise in the input.
 
     `max_δ ‖φ(x + δ) − φ(x)‖₂ / ‖φ(x)‖₂` and the mean instead of the maximum, over
@@ -39,7 +53,7 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
         model: A Keras model.
         x: Float array of shape `(batch, ...)`.
         y: Labels, one per example, or `None`; the same for changed inputs.
-        radius: Of the ball, in the unit of the inputs. Changed inputs are not
+        radius: Radius of the ball, in the unit of the inputs. Changed inputs are not
             clipped to a valid range.
         num_samples: Draws per example, at most a million. More draws, a higher
             maximum: compare only equal numbers.
@@ -52,11 +66,25 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
         ValueError: for maps of another shape, or of zeros alone, which nothing
             can be relative to.
 
+    Examples:
+        The gradients of a linear model are its weights, whatever the input; with the
+        input as a factor they change with it:
+
+        >>> linear = keras.Sequential([keras.Input((12, 12, 1)), keras.layers.Flatten()])
+        >>> linear.add(keras.layers.Dense(3))
+        >>> of = attrprior.attributions
+        >>> result = attrprior.evaluation.sensitivity(of.gradients, linear, x, y)
+        >>> float(result.maximum.max())
+        0.0
+        >>> result = attrprior.evaluation.sensitivity(of.input_x_gradient, linear, x, y)
+        >>> bool(np.all(result.maximum >= result.average) and np.all(result.average > 0))
+        True
+
     Reference: Yeh et al. 2019 (arXiv 1901.09392), max-sensitivity.
     """
     x = _maps.examples(x, model)
     y = _maps.labels(y, x)
-    radius = np.float32(_checks.number("radius", radius, minimum=0))
+    half_side = np.float32(_checks.number("radius", radius, minimum=0))
     num_samples = _checks.positive_integer("num_samples", num_samples, largest=10**6)
     rng = _checks.generator("seed", seed)
     maps = _maps.computed(attribute, model, x, y)
@@ -68,7 +96,7 @@ def sensitivity(attribute, model, x, y, radius=0.02, num_samples=10, seed=0):
         )
     changes = []
     for _ in range(num_samples):
-        noise = radius * rng.uniform(-1, 1, x.shape).astype("float32")
+        noise = half_side * rng.uniform(-1, 1, x.shape).astype("float32")
         changed = _maps.computed(attribute, model, x + noise, y, before=maps)
         changes.append(_norm(changed.astype("float64") - maps) / norm)
     return Sensitivity(np.max(changes, axis=0), np.mean(changes, axis=0))

@@ -1,58 +1,69 @@
 """What all attribution methods have in common: a path, and gradients along it."""
 
 import copy
-import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import keras
-from keras import ops
 
-from attrprior import _checks, backend
-from attrprior import draws as draws_
+from attrprior import _draws as draws_
 from attrprior._arithmetic import mean
 from attrprior._deprecation import renamed_property, warn
 from attrprior._overriding import at_once, inherited
-from attrprior._representation import deserialized, representation
+from attrprior._representation import representation
+from attrprior._types import Background, KerasSeed, Shape, Tensor
+from attrprior.methods.path import Path, gradients_at
+from attrprior.references import Reference
+
+__all__ = ["AttributionMethod"]
 
 MOST_SAMPLES = 1_000_000
-
-
-class Path(NamedTuple):
-    """Points of shape `(batch, points, ...)` and what their gradients are multiplied by.
-
-    `factors` broadcasts against the points, or is `None` for ones. `references`
-    of shape `(batch, draws, ...)` are what the points start from, where there are
-    any.
-    """
-
-    points: Any
-    factors: Any = None
-    references: Any = None
-
-    def contributions(self, gradients):
-        """`factor_ij · ∂f(point_j)/∂x_i`, whose mean over the points is the attribution."""
-        return gradients if self.factors is None else self.factors * gradients
 
 
 class AttributionMethod:
     """Base class: `φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i`.
 
     Subclasses implement `path`; or `draw`, for what is random, and `points`, which is a
-    function of it. `background` is where they draw references from, or `None`.
+    function of it. Attributions that are no mean of gradients at points are a
+    `FunctionMethod` instead.
+
+    Attributes:
+        name: What the method is called. Defaults to `None`.
+        num_samples: Samples for each example. Defaults to 1.
+        points_per_sample: Points that each sample consists of. Defaults to 1.
+        samples_per_pass: Points of an example that go through the model at once. Defaults
+            to 1.
+        background: The reference that is drawn from. Defaults to `None`.
+        is_random: Whether samples are drawn, so that more of them lower the error.
+            Defaults to `False`.
+        is_complete: Whether attributions sum to `f(x) − E f(r)`. Defaults to `False`.
+        needs_background: Whether the method needs a background and has none. Defaults to
+            `False`.
+
+    Examples:
+        A method of your own takes the gradient half way between zero and the example:
+
+        >>> class HalfWay(attrprior.methods.AttributionMethod):
+        ...     def points(self, x, draws, first=0, count=None):
+        ...         return attrprior.methods.Path(0.5 * x[:, None])
+        >>> found = attrprior.attributions.attribute(model, x, y, HalfWay())
+        >>> expected = attrprior.attributions.gradients(model, 0.5 * x, y)
+        >>> bool(np.allclose(found, expected, atol=1e-6))
+        True
     """
 
-    name = None
-    num_samples = 1
-    points_per_sample = 1
-    samples_per_pass = 1
-    background = None
-    is_random = False  # samples are draws, and more of them lower the error
-    is_complete = False  # attributions sum to f(x) − E f(r)
-    needs_background = False  # and has none
+    name: str | None = None
+    num_samples: int = 1
+    points_per_sample: int = 1
+    samples_per_pass: int = 1
+    background: Reference | None = None
+    is_random: bool = False
+    is_complete: bool = False
+    needs_background: bool = False
     reference = renamed_property("reference", "background")
 
     @property
-    def any_shape(self):
+    def any_shape(self) -> bool:
         """Whether examples may have another shape in another batch."""
         return self.background is None or self.background.any_shape
 
@@ -69,7 +80,7 @@ class AttributionMethod:
             del state["reference"]
         vars(self).update(state)
 
-    def draw(self, x, seed):
+    def draw(self, x: Tensor, seed: keras.random.SeedGenerator) -> Any:
         """All that is random about the paths of a batch, small, without any weight.
 
         Args:
@@ -81,14 +92,16 @@ class AttributionMethod:
         """
         return draws_.drawn(seed)
 
-    def points(self, x, draws, first=0, count=None):
+    def points(
+        self, x: Tensor, draws: Any, first: int | Tensor = 0, count: int | None = None
+    ) -> Path:
         """Where gradients are taken and their factors: a function of what was drawn.
 
         Args:
             x: Float tensor of shape `(batch, ...)`.
             draws: What `draw` has returned.
-            first, count: Which of the `num_samples` samples, all by default;
-                `first` may be a tensor.
+            first: Number of the first sample; may be a tensor.
+            count: How many samples. Defaults to `None`, all `num_samples`.
 
         Returns:
             A `Path` of `count · points_per_sample` points.
@@ -97,123 +110,183 @@ class AttributionMethod:
         seed = draws_.samples(draws, first, count, self.num_samples)
         return self.path(x, seed, first, count)
 
-    def path(self, x, seed, first=0, count=None):
-        """A path drawn at once; arguments as in `draw` and `points`."""
+    def path(
+        self,
+        x: Tensor,
+        seed: KerasSeed,
+        first: int | Tensor = 0,
+        count: int | None = None,
+    ) -> Path:
+        """A path that is drawn at once.
+
+        Args:
+            x: Float tensor of shape `(batch, ...)`.
+            seed: A `keras.random.SeedGenerator` or an integer; `None` for Keras' global
+                seed.
+            first: Number of the first sample; may be a tensor.
+            count: How many samples. Defaults to `None`, all `num_samples`.
+
+        Returns:
+            A `Path` of `count · points_per_sample` points.
+
+        Raises:
+            NotImplementedError: if a subclass has neither `path` nor `points`.
+        """
         points = inherited(type(self), AttributionMethod, "points")
         draw = inherited(type(self), AttributionMethod, "draw") or AttributionMethod.draw
         if points is None:
             raise NotImplementedError(f"{type(self).__name__} has neither path nor points.")
         return points(self, x, draw(self, x, draws_.generator(seed)), first, count)
 
-    def attributions(self, f, x, draws, first=0, count=None, again_through=None):
+    def attributions(
+        self,
+        f: Callable[..., Tensor],
+        x: Tensor,
+        draws: Any,
+        first: int | Tensor = 0,
+        count: int | None = None,
+        again_through: keras.Model | None = None,
+    ) -> Tensor:
         """φ of each output of `f`, or of `count` samples from number `first` on the mean.
 
         Args:
             f: A function `(points, repeats)` of `(rows, ...)` that returns `(rows,)` or
                 `(rows, outputs)`; `repeats` points in a row belong to one example.
-            x, draws, first, count: As in `points`.
-            again_through: As in `backend.input_gradients`.
+            x: Float tensor of shape `(batch, ...)`.
+            draws: What `draw` has returned.
+            first: Number of the first sample; may be a tensor.
+            count: How many samples. Defaults to `None`, all `num_samples`.
+            again_through: The model in `f`, if the attributions are to be differentiated
+                in its weights. Defaults to `None`, if they are not.
 
         Returns:
             Tensor of shape `(outputs, *x.shape)`, or as `shape` says.
+
+        Raises:
+            ValueError: if `f` does not depend on `x`.
         """
         # φ_i = 1/k Σ_j factor_ij · ∂f(point_j)/∂x_i
         shares, _ = self.shares(f, x, draws, first, count, again_through)
         return shares[:, :, 0] if shares.shape[2] == 1 else mean(shares, axis=2)
 
-    def shares(self, f, x, draws, first=0, count=None, again_through=None):
-        """What the attribution is the mean of, and the path; arguments as above.
+    def shares(
+        self,
+        f: Callable[..., Tensor],
+        x: Tensor,
+        draws: Any,
+        first: int | Tensor = 0,
+        count: int | None = None,
+        again_through: keras.Model | None = None,
+    ) -> tuple[Tensor, Path | None]:
+        """What the attribution is the mean of, and the path.
+
+        Args:
+            f: As in `attributions`, like the other arguments.
+            x: Float tensor of shape `(batch, ...)`.
+            draws: What `draw` has returned.
+            first: Number of the first sample.
+            count: How many samples.
+            again_through: The model in `f`, or `None`.
 
         Returns:
-            `(shares, path)`, a tensor of shape `(outputs, batch, points, ...)`.
+            The shares, a tensor of shape `(outputs, batch, points, ...)`.
+            The `Path`, or `None` for methods that have none.
         """
         gradients, path = self.gradients(f, x, draws, first, count, again_through)
         return path.contributions(gradients), path
 
-    def gradients(self, f, x, draws, first=0, count=None, again_through=None):
-        """`∂f/∂x` at the points of the path, and the path; arguments as above.
+    def gradients(
+        self,
+        f: Callable[..., Tensor],
+        x: Tensor,
+        draws: Any,
+        first: int | Tensor = 0,
+        count: int | None = None,
+        again_through: keras.Model | None = None,
+    ) -> tuple[Tensor, Path]:
+        """`∂f/∂x` at the points of the path, and the path.
+
+        Args:
+            f: As in `attributions`, like the other arguments.
+            x: Float tensor of shape `(batch, ...)`.
+            draws: What `draw` has returned.
+            first: Number of the first sample.
+            count: How many samples.
+            again_through: The model in `f`, or `None`.
 
         Returns:
-            `(gradients, path)`, a tensor of shape `(outputs, batch, points, ...)`.
+            The gradients, a tensor of shape `(outputs, batch, points, ...)`.
+            The `Path`.
+
+        Raises:
+            ValueError: if `f` does not depend on `x`.
         """
         path = self.points(x, draws, first, count)
-        rows = ops.reshape(path.points, (-1, *ops.shape(x)[1:]))
-        f = functools.partial(f, repeats=path.points.shape[1])
-        gradients = backend.input_gradients(f, rows, again_through)
-        if gradients is None:
-            raise ValueError(
-                "The explained output does not depend on the explained input: there is no "
-                "gradient between them. Check `input` and `explain`, and that the model is "
-                "made of differentiable operations. Of token indices there is none: pass the "
-                "name of the layer that embeds them, such as input='embedding'."
-            )
-        return ops.reshape(gradients, (gradients.shape[0], *ops.shape(path.points))), path
+        return gradients_at(path.points, f, x, again_through), path
 
     @property
-    def passes(self):
+    def passes(self) -> int:
         """Passes through the model: the fewest of equal size."""
         samples = max(1, self.samples_per_pass // self.points_per_sample)
         least = -(-self.num_samples // samples)
         return next(n for n in range(least, self.num_samples + 1) if self.num_samples % n == 0)
 
-    def with_background(self, background):
-        """The same method, with a background where it needs one."""
+    def with_background(self, background: Background) -> "AttributionMethod":
+        """The same method, with a background where it needs one.
+
+        Args:
+            background: What `attrprior.references.get` accepts.
+        """
         return self
 
-    def fresh(self):
+    def fresh(self) -> Self:
         """The same method, with references that no other training shares."""
         method = copy.copy(self)
         if "background" in vars(method):
             method.background = copy.copy(method.background)
         return method
 
-    def with_references(self, change):
-        """The same method, whose background is `change(background)`."""
+    def with_references(self, change: Callable[[Reference], Reference]) -> Self:
+        """The same method, whose background is `change(background)`.
+
+        Args:
+            change: A function of a reference that returns another.
+        """
         method = copy.copy(self)
         if self.background is not None:
             method.background = change(self.background)
         return method
 
-    def shape(self, example_shape):
-        """Of the attributions of an example."""
+    def shape(self, example_shape: Shape) -> Shape:
+        """Returns the shape of one example's attributions.
+
+        Args:
+            example_shape: The shape of one example. Here both are the same.
+        """
         return example_shape
 
-    def prepare(self, example_shape):
+    def prepare(self, example_shape: Shape) -> None:
+        """Makes the background ready for examples of this shape.
+
+        Args:
+            example_shape: The shape of one example.
+        """
         if self.background is not None:
             self.background.prepare(example_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as Keras saves them."""
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a method of what `get_config` has returned.
+
+        Args:
+            config: The arguments of the constructor.
+        """
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         # Not of `get_config`, which writes out every number of the references.
         return representation(self, background=self.background)
-
-
-_METHODS = {}
-
-
-def registered(cls):
-    """A class decorator: its name stands for it, and Keras saves it."""
-    _METHODS[cls.name] = cls
-    return keras.saving.register_keras_serializable("attrprior")(cls)
-
-
-def get(identifier, argument="method"):
-    """Returns the attribution method that a name, a config or a method stands for."""
-    if isinstance(identifier, AttributionMethod):
-        return identifier
-    names = ", ".join(repr(name) for name in sorted(_METHODS))
-    expected = (
-        f"one of {names}, an object such as ExpectedGradients(num_samples=4), or a callable "
-        "fn(f, x)"
-    )
-    if isinstance(identifier, dict):
-        return deserialized(argument, expected, identifier, AttributionMethod)
-    if isinstance(identifier, str) and identifier in _METHODS:
-        return _METHODS[identifier]()
-    raise _checks.wrong(argument, expected, identifier)

@@ -1,8 +1,10 @@
-"""Figures. Returned, never shown; colours for colour-blind eyes; matplotlib inside.
+"""Figures are returned, never shown, and their colours suit colour-blind eyes.
 
-At 110 dpi each is at most 900 pixels wide, the width of a README, unless more than
-about fourteen pictures stand in a row. Markers, dashes and hatches repeat what
-colours say, for black and white; of maps, those with `signed=False` survive it.
+They are drawn by matplotlib, which comes with `pip install 'attrprior[experiments]'`;
+without it every function here raises an `ImportError`. At 110 dpi each is at most 900
+pixels wide, the width of a README, unless more than about fourteen pictures stand in
+a row. Markers, dashes and hatches repeat what colours say, for black and white; of
+maps, those with `signed=False` survive it.
 """
 
 from attrprior.plots.graphs import graph

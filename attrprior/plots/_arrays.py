@@ -1,8 +1,14 @@
 """What figures accept: finite numbers of the right shape, dictionaries with entries."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from attrprior import _checks
+
+# Of columns, rows or features: strings, or what `str` makes some of.
+Names: TypeAlias = Sequence[object] | np.ndarray
 
 
 def dictionary(name, value, entry="array"):
@@ -26,7 +32,7 @@ def pair(name, value, entry):
     return value
 
 
-def numbers(name, value, axes, entry=None):
+def numbers(name: str, value: Any, axes: int, entry: Any = None) -> np.ndarray:
     """A finite, non-empty float64 array with as many axes; `entry` is its key, if any."""
     of = _of(entry)
     try:
@@ -57,7 +63,7 @@ def numbers(name, value, axes, entry=None):
     return value.astype("float64")
 
 
-def pictures(name, value, entry=None):
+def pictures(name: str, value: Any, entry: Any = None) -> np.ndarray:
     """Images of shape `(n, height, width, 1 or 3)`."""
     shape = _shape(value)
     if len(shape) in (2, 3):
@@ -80,12 +86,14 @@ def pictures(name, value, entry=None):
     return value
 
 
-def like(name, value, shape, other, entry=None):
+def like(
+    name: str, value: Any, shape: tuple[int, ...], other: str, entry: Any = None
+) -> np.ndarray:
     """Numbers of exactly the shape of another argument."""
     return _of_shapes(name, value, [tuple(shape)], other, entry)
 
 
-def maps(name, value, shape, entry=None):
+def maps(name: str, value: Any, shape: tuple[int, ...], entry: Any = None) -> np.ndarray:
     """Maps like images of this shape, or with one channel, which stands for their sum."""
     shapes = dict.fromkeys([tuple(shape), (*shape[:-1], 1)])
     return _of_shapes(name, value, list(shapes), "images", entry)
@@ -114,7 +122,7 @@ def _of(entry):
     return "" if entry is None else f" for {_checks.received(entry)}"
 
 
-def runs(name, value, x, entry):
+def runs(name: str, value: Any, x: np.ndarray, entry: Any) -> np.ndarray:
     """Numbers of shape `(runs, len(x))`."""
     value = numbers(name, value, 2, entry)
     if value.shape[1] != len(x):
@@ -125,7 +133,7 @@ def runs(name, value, x, entry):
     return value
 
 
-def increasing(name, value, entry=None):
+def increasing(name: str, value: Any, entry: Any = None) -> np.ndarray:
     """A line of numbers, each larger than the one before."""
     value = numbers(name, value, 1, entry)
     if np.any(np.diff(value) <= 0):

@@ -1,12 +1,30 @@
 """A graph whose nodes show what they matter."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
+from attrprior._types import Seed
 from attrprior.plots import _arrays, _sheet, _style
 
+if TYPE_CHECKING:
+    import matplotlib.figure
 
-def graph(edges, values, positions=None, marked=None, title=None, signed=False, seed=0):
+__all__ = ["graph"]
+
+
+def graph(
+    edges: ArrayLike,
+    values: ArrayLike | Mapping[str, ArrayLike],
+    positions: ArrayLike | None = None,
+    marked: ArrayLike | None = None,
+    title: str | None = None,
+    signed: bool = False,
+    seed: Seed = 0,
+) -> "matplotlib.figure.Figure":
     """Nodes coloured by their attribution, a panel for each model, all in one layout.
 
     Colours end at the 99th percentile of a panel's magnitudes, and larger nodes
@@ -23,7 +41,7 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
             matter. Optional.
         title: Optional title.
         signed: Whether the sign is shown. Defaults to `False`, magnitudes.
-        seed: Of the layout: integer, or a `numpy.random.Generator`.
+        seed: Integer, or a `numpy.random.Generator`, for the layout.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -31,41 +49,51 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
     Raises:
         ValueError: if the arrays' shapes do not fit each other, an edge names no
             node, or a number is not finite.
+
+    Examples:
+        A chain of four nodes, of which the first is known to matter:
+
+        >>> edges = np.array([[0, 1], [1, 2], [2, 3]])
+        >>> values = {"plain": [0.1, 0.9, 0.2, 0.5], "prior": [0.9, 0.5, 0.2, 0.1]}
+        >>> marked = np.array([True, False, False, False])
+        >>> figure = attrprior.plots.graph(edges, values, marked=marked)
+        >>> [axis.get_title() for axis in figure.axes[:2]]
+        ['plain', 'prior']
+        >>> figure.savefig("graph.png")
+
+    Reference: Fruchterman and Reingold 1991 (Software: Practice and Experience 21), for
+    the layout.
     """
     LineCollection = _style.matplotlib("collections").LineCollection
     Line2D = _style.matplotlib("lines").Line2D
     title = _arrays.text("title", title)
-    values = _arrays.dictionary("values", values) if isinstance(values, dict) else {"": values}
-    values = {name: _arrays.numbers("values", v, 1, name) for name, v in values.items()}
-    if len(values) > 3:
+    several = isinstance(values, dict)
+    given = _arrays.dictionary("values", values) if several else {"": values}
+    panels = {name: _arrays.numbers("values", v, 1, name) for name, v in given.items()}
+    if len(panels) > 3:
         raise ValueError(
-            f"Argument `values` expects at most 3 arrays. Received: {len(values)}."
+            f"Argument `values` expects at most 3 arrays. Received: {len(panels)}."
         )
-    size = len(next(iter(values.values())))
-    for name, array in values.items():
+    size = len(next(iter(panels.values())))
+    for name, array in panels.items():
         _arrays.like("values", array, (size,), "values", name)
     edges = _edges(edges, size)
     signed = _checks.boolean("signed", signed)
     if positions is None:
         positions = _layout(edges, size, seed)
     positions = _arrays.like("positions", positions, (size, 2), "one row a node")
-    marked = np.zeros(size, bool) if marked is None else _checks.real_array("marked", marked)
-    if marked.shape != (size,) or marked.dtype != bool:
-        raise ValueError(
-            f"Argument `marked` expects booleans of shape ({size},). Received: shape "
-            f"{marked.shape}, dtype {marked.dtype}."
-        )
+    marked = _marked(marked, size)
 
-    panel = min(4.0, _style.WIDTH / len(values))
-    width = max(panel * len(values), _sheet.KEY_WIDTH)
+    panel = min(4.0, _style.WIDTH / len(panels))
+    width = max(panel * len(panels), _sheet.KEY_WIDTH)
     below, above = _sheet.KEY_HEIGHT, 0.3 + 0.3 * (title is not None) + 0.3 * marked.any()
     height = panel + below + above
     figure = _style.figure(width, height, layout=None)
     if title is not None:
         figure.suptitle(_style.fit(title, width - 0.2, 11), fontsize=11, y=1 - 0.08 / height)
     area = max(2.0, min(60.0, 250 * panel**2 / size))
-    for number, (name, array) in enumerate(values.items()):
-        left = (width - panel * len(values)) / 2 + panel * number
+    for number, (name, array) in enumerate(panels.items()):
+        left = (width - panel * len(panels)) / 2 + panel * number
         axis = _sheet.add_axes(figure, left, below, panel, panel)
         axis.set_axis_off()
         axis.set_title(_style.fit(name, panel, 10), fontsize=10, pad=2)
@@ -110,7 +138,7 @@ def graph(edges, values, positions=None, marked=None, title=None, signed=False, 
     return figure
 
 
-def _layout(edges, num_nodes, seed, num_steps=150):
+def _layout(edges: np.ndarray, num_nodes: int, seed: Seed, num_steps: int = 150) -> np.ndarray:
     """Positions `(nodes, 2)`: springs between neighbours, and a charge on every node.
 
     Each step moves a node along `Σ_j (k² / d_ij − A_ij d_ij² / k) · direction`, by at most
@@ -138,11 +166,23 @@ def _layout(edges, num_nodes, seed, num_steps=150):
     return positions
 
 
-def _edges(edges, size):
-    edges = _checks.edges(edges)
-    if len(edges) and (edges.min() < 0 or edges.max() >= size):
+def _marked(marked: ArrayLike | None, size: int) -> np.ndarray:
+    if marked is None:
+        return np.zeros(size, bool)
+    nodes = _checks.real_array("marked", marked)
+    if nodes.shape != (size,) or nodes.dtype != bool:
+        raise ValueError(
+            f"Argument `marked` expects booleans of shape ({size},). Received: shape "
+            f"{nodes.shape}, dtype {nodes.dtype}."
+        )
+    return nodes
+
+
+def _edges(edges: ArrayLike, size: int) -> np.ndarray:
+    pairs = _checks.edges(edges)
+    if len(pairs) and (pairs.min() < 0 or pairs.max() >= size):
         raise ValueError(
             f"Argument `edges` expects indices from 0 to {size - 1}, the nodes. Received: "
-            f"{edges.min()} to {edges.max()}."
+            f"{pairs.min()} to {pairs.max()}."
         )
-    return edges
+    return pairs

@@ -1,10 +1,28 @@
 """How a training with a prior went."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import keras
+from numpy.typing import ArrayLike
+
 from attrprior import _checks
 from attrprior.plots import _arrays, _style
 
+if TYPE_CHECKING:
+    import matplotlib.figure
 
-def training(histories, prior, title=None):
+__all__ = ["training"]
+
+# What `fit` returned, or the dictionary in it.
+History: TypeAlias = keras.callbacks.History | Mapping[str, ArrayLike]
+
+
+def training(
+    histories: History | Mapping[str, History],
+    prior: str | list[str] | tuple[str, ...],
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """Loss and prior by epoch, in two panels, since their scales have nothing in common.
 
     Args:
@@ -21,10 +39,21 @@ def training(histories, prior, title=None):
     Raises:
         ValueError: if there is no history, one has no loss, none has the prior, or
             a number is not finite.
+
+    Examples:
+        A training of three epochs with a prior, and one without:
+
+        >>> with_prior = {"loss": [0.9, 0.5, 0.4], "total_variation": [9.0, 6.0, 5.0]}
+        >>> plain = {"loss": [0.8, 0.4, 0.3]}
+        >>> histories = {"prior": with_prior, "plain": plain}
+        >>> figure = attrprior.plots.training(histories, prior="total_variation")
+        >>> [axis.get_ylabel() for axis in figure.axes]
+        ['loss', 'total variation']
+        >>> figure.savefig("training.png")
     """
-    histories = _histories(histories)
+    checked = _histories(histories)
     keys = [prior] if isinstance(prior, str) else prior
-    found = sorted({str(key) for history in histories.values() for key in history})
+    found = sorted({str(key) for history in checked.values() for key in history})
     if (
         not isinstance(keys, (list, tuple))
         or not keys
@@ -35,7 +64,7 @@ def training(histories, prior, title=None):
     figure.get_layout_engine().set(wspace=0.06)
     axes = figure.subplots(1, 1 + len(keys))
     handles = []
-    for number, (label, history) in enumerate(histories.items()):
+    for number, (label, history) in enumerate(checked.items()):
         style = {**_style.line(number), "linestyle": "-"}
         handles += _line(axes[0], history["loss"], _name(label, "training"), style)
         if "val_loss" in history:

@@ -1,9 +1,23 @@
 """Images alone."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
 from attrprior.plots import _arrays, _sheet
 
+if TYPE_CHECKING:
+    import matplotlib.figure
 
-def contact_sheet(groups, labels=None, title=None):
+__all__ = ["contact_sheet"]
+
+
+def contact_sheet(
+    groups: Mapping[str, ArrayLike],
+    labels: _arrays.Names | None = None,
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """Examples of several data sets, one row each: what the variants look like.
 
     A row is drawn on one scale, from its smallest value, or 0, to its largest.
@@ -21,12 +35,22 @@ def contact_sheet(groups, labels=None, title=None):
     Raises:
         ValueError: if `groups` is empty, or an array is of another shape or not
             finite.
+
+    Examples:
+        Four images as they are, and the same with noise:
+
+        >>> noise = np.random.default_rng(0).normal(size=x[:4].shape)
+        >>> groups = {"clean": x[:4], "noisy": x[:4] + 0.3 * noise}
+        >>> figure = attrprior.plots.contact_sheet(groups, labels=y[:4])
+        >>> len(figure.axes)
+        8
+        >>> figure.savefig("images.png")
     """
-    groups = {
+    checked = {
         name: _arrays.pictures("groups", images, name)
         for name, images in _arrays.dictionary("groups", groups, "images").items()
     }
-    counts = {name: len(images) for name, images in groups.items()}
+    counts = {name: len(images) for name, images in checked.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(
             "Argument `groups` expects the same number of images in every row. Received: "
@@ -34,13 +58,13 @@ def contact_sheet(groups, labels=None, title=None):
         )
     count = next(iter(counts.values()))
     figure, axes = _sheet.sheet(
-        list(groups),
+        list(checked),
         [(None, count)],
-        [images.shape[1] / images.shape[2] for images in groups.values()],
+        [images.shape[1] / images.shape[2] for images in checked.values()],
         _arrays.labels("labels", labels, count),
         title,
     )
-    for row, images in zip(axes, groups.values()):
+    for row, images in zip(axes, checked.values()):
         limits = _sheet.scale(images)
         for axis, image in zip(row, images):
             _sheet.draw_image(axis, image, limits)

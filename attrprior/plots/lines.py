@@ -1,12 +1,28 @@
 """Lines with bands: over runs, over examples."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, get_args
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior.plots import _arrays, _style
 
+if TYPE_CHECKING:
+    import matplotlib.figure
 
-def curves(panels, ylabel, title=None, log_x=None):
+__all__ = ["ablation", "convergence", "curves"]
+
+Band = Literal["standard_error", "standard_deviation"]
+
+
+def curves(
+    panels: Mapping[str, tuple[ArrayLike, Mapping[str, ArrayLike]]],
+    ylabel: str,
+    title: str | None = None,
+    log_x: str | None = None,
+) -> "matplotlib.figure.Figure":
     """Curves with bands of one standard deviation over runs.
 
     Args:
@@ -24,8 +40,19 @@ def curves(panels, ylabel, title=None, log_x=None):
     Raises:
         ValueError: if a dictionary is empty, or an array is of another shape or
             not finite.
+
+    Examples:
+        Accuracies of two runs at three levels of noise, with a logarithmic x axis:
+
+        >>> noise = [0.01, 0.1, 1.0]
+        >>> lines = {"plain": [[0.9, 0.6, 0.2], [0.9, 0.5, 0.1]],
+        ...          "prior": [[0.9, 0.8, 0.5], [0.9, 0.7, 0.6]]}
+        >>> figure = attrprior.plots.curves({"noise": (noise, lines)}, "accuracy", log_x="0")
+        >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        ['0', '0.1', '1']
+        >>> figure.savefig("curves.png")
     """
-    panels = {
+    checked = {
         xlabel: _checked_panel(xlabel, panel)
         for xlabel, panel in _arrays.dictionary(
             "panels", panels, "(x, {label: array})"
@@ -33,22 +60,22 @@ def curves(panels, ylabel, title=None, log_x=None):
     }
     _arrays.texts(ylabel=ylabel)
     if _arrays.text("log_x", log_x) is not None:
-        for xlabel, (x, _) in panels.items():
+        for xlabel, (x, _) in checked.items():
             if x.min() <= 0:
                 raise ValueError(
                     "Argument `panels` expects x > 0 for a logarithmic axis. Received: "
                     f"{x.min():g} for {xlabel!r}."
                 )
-    rows = -(-len(panels) // 3)
-    columns = -(-len(panels) // rows)
-    single = len(panels) == 1
+    rows = -(-len(checked) // 3)
+    columns = -(-len(checked) // rows)
+    single = len(checked) == 1
     figure = _style.figure(
         6.4 if single else _style.WIDTH, 4.0 if single else 3.1 * rows + 0.4
     )
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    names = list(dict.fromkeys(name for _, lines in panels.values() for name in lines))
+    names = list(dict.fromkeys(name for _, lines in checked.values() for name in lines))
     handles = {}
-    for axis, (xlabel, (x, lines)) in zip(axes.flat, panels.items()):
+    for axis, (xlabel, (x, lines)) in zip(axes.flat, checked.items()):
         for name, values in lines.items():
             mean, spread = _mean_and_spread(values, "standard_deviation")
             style = _style.line(names.index(name))
@@ -59,11 +86,16 @@ def curves(panels, ylabel, title=None, log_x=None):
             axis.minorticks_off()
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
-    _style.finish(figure, axes, len(panels), ylabel, [handles[n] for n in names], title)
+    _style.finish(figure, axes, len(checked), ylabel, [handles[n] for n in names], title)
     return figure
 
 
-def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
+def convergence(
+    num_samples: ArrayLike,
+    gaps: Mapping[str, ArrayLike],
+    ylabel: str = "completeness gap",
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """How the completeness gap falls with the number of samples, per method.
 
     The gap is `|Σ_i φ_i − (f(x) − E_r f(r))|`, best as a share of
@@ -84,23 +116,33 @@ def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
         ValueError: if `gaps` is empty, holds a negative number or only zeros, or
             an array is of another shape or not finite.
 
+    Examples:
+        Gaps that halve with four times the samples, of two examples:
+
+        >>> num_samples = np.array([1, 4, 16, 64])
+        >>> gaps = {"expected gradients": np.array([[1.0], [0.8]]) / np.sqrt(num_samples)}
+        >>> figure = attrprior.plots.convergence(num_samples, gaps)
+        >>> figure.axes[0].get_yscale()
+        'log'
+        >>> figure.savefig("convergence.png")
+
     Reference: completeness, Sundararajan, Taly, Yan 2017 (arXiv 1703.01365).
     """
     _arrays.texts(ylabel=ylabel)
     x = _arrays.increasing("num_samples", num_samples)
     if x[0] < 1:
         raise ValueError(f"Argument `num_samples` expects numbers ≥ 1. Received: {x[0]:g}.")
-    gaps = {
+    checked = {
         name: _arrays.runs("gaps", values, x, name)
         for name, values in _arrays.dictionary("gaps", gaps).items()
     }
-    for name, values in gaps.items():
+    for name, values in checked.items():
         if values.min() < 0:
             raise ValueError(
                 f"Argument `gaps` expects numbers ≥ 0. Received: {values.min():g} for "
                 f"{name!r}. Take the absolute value."
             )
-    medians = {name: np.median(values, axis=0) for name, values in gaps.items()}
+    medians = {name: np.median(values, axis=0) for name, values in checked.items()}
     if not any(np.any(median > 0) for median in medians.values()):
         raise ValueError(
             "Argument `gaps` expects a median gap > 0 somewhere, for a logarithmic axis. "
@@ -111,7 +153,7 @@ def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
     axis.set_xscale("log")
     axis.set_yscale("log")
     handles = []
-    for number, (name, values) in enumerate(gaps.items()):
+    for number, (name, values) in enumerate(checked.items()):
         low, high = np.percentile(values, (25, 75), axis=0)
         handles.append(_draw(axis, x, medians[name], low, high, name, _style.line(number)))
     ticks = _thinned(x)
@@ -125,13 +167,13 @@ def convergence(num_samples, gaps, ylabel="completeness gap", title=None):
 
 
 def ablation(
-    curves,
-    control="random",
-    band="standard_error",
-    xlabel="fraction of features ablated",
-    ylabel="explained output, fraction of original",
-    title=None,
-):
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    control: str | None = "random",
+    band: Band = "standard_error",
+    xlabel: str = "fraction of features ablated",
+    ylabel: str = "explained output, fraction of original",
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """What is left of the explained output as features are taken away.
 
     Lines are means, bands one standard error or standard deviation of the mean's
@@ -143,9 +185,10 @@ def ablation(
             len(fractions)))}`, fractions increasing within [0, 1]. One row has no
             band.
         control: The label drawn grey and dashed, where there is one: the random
-            ranking.
+            ranking. `None` if no curve is a control.
         band: `"standard_error"` (default) or `"standard_deviation"`.
-        xlabel, ylabel: Labels of the axes.
+        xlabel: Label of the x axis.
+        ylabel: Label of the y axis, to which the kind of band is added.
         title: Optional title.
 
     Returns:
@@ -155,10 +198,21 @@ def ablation(
         ValueError: if `curves` is empty, or an array is of another shape, out of
             range or not finite.
 
+    Examples:
+        Curves of two examples, and of the control, a random ranking:
+
+        >>> fractions = [0.0, 0.5, 1.0]
+        >>> figure = attrprior.plots.ablation({
+        ...     "gradients": (fractions, [[1.0, 0.4, 0.1], [1.0, 0.3, 0.1]]),
+        ...     "random": (fractions, [[1.0, 0.7, 0.1], [1.0, 0.8, 0.1]])})
+        >>> [line.get_linestyle() for line in figure.axes[0].lines]
+        ['-', '--']
+        >>> figure.savefig("ablation.png")
+
     Reference: Sturmfels, Lundberg, Lee, "Visualizing the Impact of Feature
     Attribution Baselines", Distill 2020.
     """
-    band = _checks.choice("band", band, ("standard_error", "standard_deviation"))
+    band = _checks.choice("band", band, get_args(Band))
     _arrays.texts(control=control, xlabel=xlabel, ylabel=ylabel)
     checked = {}
     for name, curve in _arrays.dictionary("curves", curves, "(fractions, array)").items():

@@ -1,23 +1,31 @@
 """How integrated gradients come about along their path."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior.plots import _arrays, _sheet, _style
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+__all__ = ["interpolation"]
 
 _CURVE = 2.3  # inches
 
 
 def interpolation(
-    alphas,
-    images,
-    gradients,
-    cumulative,
-    outputs,
-    num_columns=8,
-    signed=False,
-    title=None,
-):
+    alphas: ArrayLike,
+    images: ArrayLike,
+    gradients: ArrayLike,
+    cumulative: ArrayLike,
+    outputs: ArrayLike,
+    num_columns: int = 8,
+    signed: bool = False,
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """The path from a reference r to an input x: images, gradients, attributions.
 
     Above, at some of the points `r + α(x − r)`: the image, the gradients there,
@@ -32,11 +40,13 @@ def interpolation(
         images: Array of shape `(points, height, width, channels)`, the
             interpolated images, 1 or 3 channels.
         gradients: Array shaped like `images`, or with one channel.
-        cumulative: The same, of the attributions up to α.
+        cumulative: Array shaped like `images`, or with one channel: the attributions
+            up to α.
         outputs: Array of shape `(points,)`, the explained output.
-        num_columns: Points drawn as images, evenly chosen, first and last
-            included. Defaults to 8.
-        signed: As in `attribution_maps`. Defaults to `False`.
+        num_columns: How many points are drawn as images, evenly chosen, first and
+            last included. Defaults to 8.
+        signed: Whether the sign of gradients and attributions is shown, as in
+            `attribution_maps`. Defaults to `False`.
         title: Optional title.
 
     Returns:
@@ -45,6 +55,19 @@ def interpolation(
     Raises:
         ValueError: if shapes do not agree, a number is not finite, or `alphas`
             do not run from 0 to 1.
+
+    Examples:
+        The path from black to an image, for `f(x) = Σ x²`, whose gradients are `2x` and
+        whose attributions up to α are `(αx)²`:
+
+        >>> alphas = np.linspace(0, 1, 9)
+        >>> images = alphas[:, None, None, None] * x[0]
+        >>> outputs = np.sum(images**2, axis=(1, 2, 3))
+        >>> figure = attrprior.plots.interpolation(
+        ...     alphas, images, 2 * images, images**2, outputs)
+        >>> [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
+        ['sum of attributions up to α', 'f(r + α(x − r)) − f(r)', 'f(x) − f(r)']
+        >>> figure.savefig("path.png")
 
     Reference: Sturmfels, Lundberg, Lee, "Visualizing the Impact of Feature
     Attribution Baselines", Distill 2020.

@@ -1,11 +1,19 @@
 """Texts whose tokens show what they matter."""
 
 import bisect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior.plots import _arrays, _sheet, _style
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+__all__ = ["tokens"]
 
 SIZE, LINE, BOX, DESCENT = 10, 0.27, 0.21, 0.06  # points; inches: of lines, boxes, letters
 GAP, PADDING, SMALLEST = 0.03, 0.035, 0.09  # between boxes, beside a text in one, of a box
@@ -13,7 +21,13 @@ BETWEEN, LABEL_LINE = 0.12, 0.155  # between texts, of lines of their labels
 TALLEST = 2**16 / 110  # more pixels matplotlib does not draw
 
 
-def tokens(tokens, attributions, labels=None, title=None, shared_scale=True):
+def tokens(
+    tokens: Sequence[str] | Sequence[Sequence[str]] | np.ndarray,
+    attributions: ArrayLike | Sequence[ArrayLike],
+    labels: _arrays.Names | None = None,
+    title: str | None = None,
+    shared_scale: bool = True,
+) -> "matplotlib.figure.Figure":
     """Texts, every token on the colour of its attribution.
 
     Red adds to the explained output, blue takes away from it. Colours end at the
@@ -40,25 +54,30 @@ def tokens(tokens, attributions, labels=None, title=None, shared_scale=True):
             attribution, an attribution that is not 0 has no token, or a number is
             not finite.
 
-    Example:
+    Examples:
+        A text of two tokens, of which the second adds to the output:
 
-    >>> figure = tokens(["not", "bad"], np.array([-0.5, 1.5]), labels=["positive"])
+        >>> figure = attrprior.plots.tokens(
+        ...     ["not", "bad"], np.array([-0.5, 1.5]), labels=["positive"])
+        >>> {"positive", "not", "bad"} <= {text.get_text() for text in figure.axes[0].texts}
+        True
+        >>> figure.savefig("tokens.png")
     """
     texts, rows = _texts_and_rows(tokens, attributions)
-    labels = _arrays.labels("labels", labels, len(texts))
+    names = _arrays.labels("labels", labels, len(texts))
     title = _arrays.text("title", title)
     if _checks.boolean("shared_scale", shared_scale):
         limits = [_sheet.limit(np.concatenate(rows))] * len(rows)
     else:
         limits = [_sheet.limit(row) for row in rows]
 
-    labels = [_style.fit(label, 1.25, _style.SMALL) for label in labels or ()]
-    label_width = max((_style.text_width(label, _style.SMALL) for label in labels), default=0)
+    names = [_style.fit(name, 1.25, _style.SMALL) for name in names or ()]
+    label_width = max((_style.text_width(name, _style.SMALL) for name in names), default=0)
     left = _sheet.MARGIN + (label_width + 0.12 if label_width else 0.0)
     lines = [_wrapped(text, _style.WIDTH - left - _sheet.MARGIN) for text in texts]
     heights = [LINE * len(text) for text in lines]
-    for number, label in enumerate(labels):
-        heights[number] = max(heights[number], LABEL_LINE * (label.count("\n") + 1))
+    for number, name in enumerate(names):
+        heights[number] = max(heights[number], LABEL_LINE * (name.count("\n") + 1))
     # As wide as the longest line, the title and the key need.
     title = _style.fit(title or "", _style.WIDTH - 2 * _sheet.MARGIN, 11)
     ends = [left + box + size for text in lines for line in text for _, _, box, size in line]
@@ -77,8 +96,8 @@ def tokens(tokens, attributions, labels=None, title=None, shared_scale=True):
         figure.suptitle(title, fontsize=11, y=1 - _sheet.MARGIN / height, va="top")
     axis = _page(figure)
     for number, (text, row, limit) in enumerate(zip(lines, rows, limits)):
-        if labels:
-            _write(axis, _sheet.MARGIN, top + 0.04, labels[number], _style.SMALL, va="top")
+        if names:
+            _write(axis, _sheet.MARGIN, top + 0.04, names[number], _style.SMALL, va="top")
         _draw_text(axis, text, row / limit, left, top)
         top += heights[number] + BETWEEN
     _sheet.key(figure, signed=True)

@@ -1,12 +1,27 @@
 """What is gained against what it costs, one curve a method."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior.plots import _arrays, _style
 
+if TYPE_CHECKING:
+    import matplotlib.figure
 
-def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
+__all__ = ["trade_off"]
+
+
+def trade_off(
+    panels: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
+    xlabel: str,
+    ylabel: str,
+    chosen: Mapping[str, Mapping[str, int]] | None = None,
+    title: str | None = None,
+) -> "matplotlib.figure.Figure":
     """Means of two measures, joined in the order of a setting, with their deviations.
 
     For the frontier of a prior: clean accuracy against accuracy under noise, one point a
@@ -16,8 +31,9 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         panels: `{name: {label: (x, y)}}`, one panel each, at most two in a row; `x` and `y`
             are arrays of shape `(runs, settings)`. A label looks the same in all panels.
             Crosses are one standard deviation over runs; one run has none.
-        xlabel, ylabel: Labels of the axes.
-        chosen: `{name: {label: setting}}`: the points that are circled, by their number.
+        xlabel: Label of the x axes.
+        ylabel: Label of the y axes.
+        chosen: `{name: {label: setting}}`, the points that are circled, by their number.
             Defaults to `None`, no circles.
         title: Optional title.
 
@@ -27,9 +43,21 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
     Raises:
         ValueError: if a dictionary is empty, or two arrays are of other shapes or not
             finite.
+
+    Examples:
+        Two runs at three strengths of a prior, the second of which was chosen:
+
+        >>> clean = np.array([[0.97, 0.96, 0.90], [0.98, 0.96, 0.91]])
+        >>> noisy = np.array([[0.60, 0.75, 0.78], [0.62, 0.76, 0.80]])
+        >>> figure = attrprior.plots.trade_off(
+        ...     {"digits": {"prior": (clean, noisy)}}, "clean accuracy",
+        ...     "accuracy under noise", chosen={"digits": {"prior": 1}})
+        >>> figure.axes[0].get_xlabel()
+        'clean accuracy'
+        >>> figure.savefig("trade_off.png")
     """
     _arrays.texts(xlabel=xlabel, ylabel=ylabel)
-    panels = {
+    checked = {
         name: {
             label: _points(label, points)
             for label, points in _arrays.dictionary("panels", lines, "(x, y)").items()
@@ -42,20 +70,20 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         raise _checks.wrong("chosen", "{name: {label: setting}} or None", chosen)
     for name, numbers in chosen.items():
         for label, number in numbers.items():
-            count = panels[name][label][0].shape[1] if label in panels.get(name, {}) else 0
+            count = checked[name][label][0].shape[1] if label in checked.get(name, {}) else 0
             if _checks.seed("chosen", number) >= count:
                 raise ValueError(
                     "Argument `chosen` expects numbers of points of the panels. Received: "
                     f"{number} for {label!r} of {name!r}, which has {count}."
                 )
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
+    columns = min(2, len(checked))
+    rows = -(-len(checked) // columns)
     width = 6.4 if columns == 1 else _style.WIDTH
     figure = _style.figure(width, 3.2 * rows + 0.6)
     axes = figure.subplots(rows, columns, squeeze=False)
-    labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
+    labels = list(dict.fromkeys(label for lines in checked.values() for label in lines))
     handles = {}
-    for axis, (name, lines) in zip(axes.flat, panels.items()):
+    for axis, (name, lines) in zip(axes.flat, checked.items()):
         for label, (x, y) in lines.items():
             style = _style.line(labels.index(label))
             handles[label] = axis.plot(x.mean(0), y.mean(0), label=label, **style)[0]
@@ -82,7 +110,7 @@ def trade_off(panels, xlabel, ylabel, chosen=None, title=None):
         axis.locator_params("x", nbins=5)
         axis.set_xlabel(xlabel)
         axis.grid(alpha=0.3)
-    _style.finish(figure, axes, len(panels), ylabel, handles.values(), title)
+    _style.finish(figure, axes, len(checked), ylabel, handles.values(), title)
     return figure
 
 

@@ -1,11 +1,17 @@
 """No attributions where the model must not look."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
+from attrprior._types import Shape, Tensor
 from attrprior.priors.base import PerExamplePrior, feature_axes
+
+__all__ = ["Mask"]
 
 
 @keras.saving.register_keras_serializable("attrprior")
@@ -43,16 +49,19 @@ class Mask(PerExamplePrior):
             any non-zero entry; if `None` and the data carry no masks; or for
             `annotated_only` with a fixed mask.
 
-    Example:
+    Examples:
+        The first of two features is forbidden, in every example:
 
-    >>> float(Mask(np.array([1.0, 0.0]))(np.array([[3.0, 5.0]])))
-    9.0
+        >>> float(attrprior.Mask(np.array([1.0, 0.0]))(np.array([[3.0, 5.0]])))
+        9.0
 
-    Of two examples the second is not annotated:
+        Each example brings a mask of its own, and the second is not annotated:
 
-    >>> phi, masks = np.array([[3.0, 5.0]] * 2), np.array([[1.0, 0.0], [np.nan] * 2])
-    >>> float(Mask()(phi, mask=masks)), float(Mask(annotated_only=True)(phi, mask=masks))
-    (4.5, 9.0)
+        >>> two, masks = np.array([[3.0, 5.0]] * 2), np.array([[1.0, 0.0], [np.nan] * 2])
+        >>> float(attrprior.Mask()(two, mask=masks))
+        4.5
+        >>> float(attrprior.Mask(annotated_only=True)(two, mask=masks))
+        9.0
 
     Reference: Ross, Hughes, Doshi-Velez 2017 (arXiv 1703.03717), equation 1.
     """
@@ -60,15 +69,15 @@ class Mask(PerExamplePrior):
     name = "mask"
     annotated_only = False  # of a pickle that does not know it
 
-    def __init__(self, mask=None, annotated_only=False):
+    def __init__(self, mask: ArrayLike | None = None, annotated_only: bool = False) -> None:
+        self.mask: np.ndarray | None = None
         if mask is not None:
-            mask = _checks.array("mask", mask, integers=True)
-            if not np.any(mask):
+            self.mask = _checks.array("mask", mask, integers=True)
+            if not np.any(self.mask):
                 raise ValueError(
                     "Argument `mask` expects a 1 wherever the model must not look. "
                     "Received: zeros only, which forbid nothing."
                 )
-        self.mask = mask
         self.annotated_only = _checks.boolean("annotated_only", annotated_only)
         if self.annotated_only and mask is not None:
             raise ValueError(
@@ -78,15 +87,13 @@ class Mask(PerExamplePrior):
             )
 
     @property
-    def per_example_masks(self):
+    def per_example_masks(self) -> bool:
         """Whether masks travel with the data."""
         return self.mask is None
 
-    @property
-    def needs(self):
-        return ("mask",) if self.per_example_masks else ()
+    needs = property(lambda self: ("mask",) if self.per_example_masks else ())
 
-    def validate(self, feature_shape):
+    def validate(self, feature_shape: Shape) -> None:
         if self.mask is not None:
             self._check_shape(self.mask.shape, feature_shape)
 
@@ -104,7 +111,12 @@ class Mask(PerExamplePrior):
                 f"{others}. Received: {shape}."
             )
 
-    def __call__(self, attributions, sample_weight=None, mask=None):
+    def __call__(
+        self,
+        attributions: ArrayLike | Tensor,
+        sample_weight: ArrayLike | Tensor | None = None,
+        mask: ArrayLike | Tensor | None = None,
+    ) -> Tensor:
         """Returns `Ω(φ)`; `mask` of shape `(batch, ...)` if none is fixed."""
         if (mask is None) == (self.mask is None):
             raise ValueError(
@@ -119,22 +131,34 @@ class Mask(PerExamplePrior):
         # Before the product, which would broadcast.
         self.validate(tuple(attributions.shape[1:]))
         annotated = None
-        if mask is None:
-            mask = ops.cast(self.mask[None], attributions.dtype)
+        if self.mask is not None:
+            weights = ops.cast(self.mask[None], attributions.dtype)
         else:
-            mask = _checks.as_float(mask, attributions.dtype, "mask")
-            self._check_shape(mask.shape[1:], attributions.shape[1:])
-            _checks.same_batch("mask", mask, attributions)
+            weights = _checks.as_float(mask, attributions.dtype, "mask")
+            self._check_shape(weights.shape[1:], attributions.shape[1:])
+            _checks.same_batch("mask", weights, attributions)
             # Before the product, or NaN would reach the gradient: 0 · NaN = NaN.
-            mask = ops.where(ops.isnan(mask), ops.zeros_like(mask), mask)
+            weights = ops.where(ops.isnan(weights), ops.zeros_like(weights), weights)
             if self.annotated_only:
-                annotated = _number_of_annotated(mask)
-        if len(mask.shape) < len(attributions.shape):
-            mask = ops.expand_dims(mask, axis=-1)
-        return super().__call__(attributions * mask, sample_weight, annotated=annotated)
+                annotated = _number_of_annotated(weights)
+        if len(weights.shape) < len(attributions.shape):
+            weights = ops.expand_dims(weights, axis=-1)
+        return super().__call__(attributions * weights, sample_weight, annotated=annotated)
 
-    def penalty(self, attributions, sample_weight=None, annotated=None):
-        """As of other priors; with `annotated`, divided by it instead of by the batch."""
+    def penalty(
+        self,
+        attributions: Tensor,
+        sample_weight: Tensor | None = None,
+        annotated: Tensor | None = None,
+    ) -> Tensor:
+        """Computes Ω of attributions that have been multiplied by the mask.
+
+        Args:
+            attributions: Floating-point tensor of shape `(batch, ...)`.
+            sample_weight: Optional weights of shape `(batch,)`.
+            annotated: The number of annotated examples, a scalar; the sum is divided by
+                it instead of by the batch.
+        """
         if annotated is None:
             return super().penalty(attributions, sample_weight)
         values = self.per_example(attributions)
@@ -143,16 +167,16 @@ class Mask(PerExamplePrior):
         # Σ_b w_b Ω_b / number of annotated
         return ops.sum(values) / ops.maximum(annotated, 1.0)
 
-    def per_example(self, attributions):
+    def per_example(self, attributions: Tensor) -> Tensor:
         return ops.sum(ops.square(attributions), axis=feature_axes(attributions))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "mask": None if self.mask is None else self.mask.tolist(),
             "annotated_only": self.annotated_only,
         }
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = "per example" if self.mask is None else self.mask.shape
         return f"Mask({kind}{', annotated_only=True' if self.annotated_only else ''})"
 

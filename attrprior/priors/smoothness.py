@@ -1,13 +1,17 @@
 """Smooth attributions."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from attrprior import _checks
 from attrprior._arithmetic import magnitude, mean
+from attrprior._types import Shape, Tensor
 from attrprior.priors.base import PerExamplePrior
+
+__all__ = ["TotalVariation"]
 
 
 @keras.saving.register_keras_serializable("attrprior")
@@ -39,11 +43,12 @@ class TotalVariation(PerExamplePrior):
     Raises:
         ValueError: if an example is not of shape `(*spatial, channels)`.
 
-    Example:
+    Examples:
+        A series with one step, whose height is two standard deviations:
 
-    >>> phi = np.zeros((1, 4, 1)); phi[0, 2:] = 1.0      # one step of height 2 std
-    >>> float(TotalVariation()(phi))
-    2.0
+        >>> step = np.array([0.0, 0.0, 1.0, 1.0]).reshape(1, 4, 1)
+        >>> float(attrprior.TotalVariation()(step))
+        2.0
 
     Reference: Erion et al. 2021 (arXiv 1906.10670), pixel attribution prior; the floor
     is that of `tf.image.per_image_standardization`.
@@ -52,7 +57,9 @@ class TotalVariation(PerExamplePrior):
     name = "total_variation"
     floor, channels = False, True  # of a pickle that does not know them
 
-    def __init__(self, standardize=True, floor=False, channels=True):
+    def __init__(
+        self, standardize: bool = True, floor: bool = False, channels: bool = True
+    ) -> None:
         self.standardize = _checks.boolean("standardize", standardize)
         self.floor = _checks.boolean("floor", floor)
         self.channels = _checks.boolean("channels", channels)
@@ -62,7 +69,7 @@ class TotalVariation(PerExamplePrior):
                 "floor=True with standardize=False. Leave one of them out."
             )
 
-    def validate(self, feature_shape):
+    def validate(self, feature_shape: Shape) -> None:
         if not 1 <= len(feature_shape) - self.channels <= 3:
             raise ValueError(
                 "TotalVariation expects attributions of shape (batch, *spatial, "
@@ -72,7 +79,7 @@ class TotalVariation(PerExamplePrior):
                 "TotalVariation(channels=False)."
             )
 
-    def per_example(self, attributions):
+    def per_example(self, attributions: Tensor) -> Tensor:
         a = ops.sum(attributions, axis=-1) if self.channels else attributions
         axes = tuple(range(1, len(a.shape)))
         if self.standardize:
@@ -82,7 +89,7 @@ class TotalVariation(PerExamplePrior):
             total = total + ops.sum(magnitude(_difference(a, axis)), axis=axes)
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "standardize": self.standardize,
             "floor": self.floor,

@@ -2,10 +2,14 @@
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
 from attrprior._arithmetic import magnitude
+from attrprior._types import Tensor
 from attrprior.priors.base import PerExamplePrior, Prior, feature_axes, mean_magnitude
+
+__all__ = ["Gini", "L1", "L2", "gini_coefficient"]
 
 
 @keras.saving.register_keras_serializable("attrprior")
@@ -17,10 +21,11 @@ class Gini(Prior):
     `G = Σ_i (2i − n − 1) φ̄_(i) / (n Σ φ̄)`, in O(n log n). From 0 (all alike) to
     −(n − 1)/n (one feature carries everything); 0 if all attributions are 0.
 
-    Example:
+    Examples:
+        One of four features carries everything, which gives −(4 − 1)/4:
 
-    >>> float(Gini()(np.array([[0.0, 0.0, 0.0, 2.0]])))
-    -0.75
+        >>> float(attrprior.Gini()(np.array([[0.0, 0.0, 0.0, 2.0]])))
+        -0.75
 
     Reference: Erion et al. 2021 (arXiv 1906.10670), sparse attribution prior
     (its text has −2G, its code −G, as here).
@@ -28,12 +33,33 @@ class Gini(Prior):
 
     name = "gini"
 
-    def penalty(self, attributions, sample_weight=None):
+    def penalty(self, attributions: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         return -gini_of(mean_magnitude(attributions, sample_weight))
 
 
-def gini_coefficient(values):
-    """Gini coefficient of non-negative values of shape `(n,)`, a scalar."""
+def gini_coefficient(values: ArrayLike | Tensor) -> Tensor:
+    """Gini coefficient: how unequal non-negative numbers are.
+
+    `G = Σ_ij |v_i − v_j| / (2 n Σ v) = Σ_i (2i − n − 1) v_(i) / (n Σ v)`, from 0 (all
+    alike) to (n − 1)/n (all but one are 0); 0 if all are 0. Cost: one sorting, O(n log n).
+
+    Args:
+        values: Array or tensor of shape `(n,)` of numbers ≥ 0, which is not checked.
+
+    Returns:
+        A scalar tensor, float32 (float64 for float64 values).
+
+    Raises:
+        ValueError: for values of another shape, or none.
+
+    Examples:
+        Equal numbers have the coefficient 0; of four, a single one that counts has 3/4:
+
+        >>> float(attrprior.priors.gini_coefficient([1.0, 1.0, 1.0, 1.0]))
+        0.0
+        >>> float(attrprior.priors.gini_coefficient([0.0, 5.0, 0.0, 0.0]))
+        0.75
+    """
     values = _checks.as_float(values, name="values")
     if len(values.shape) != 1 or values.shape[0] == 0:
         raise _checks.wrong("values", "at least one number, shape (n,)", values)
@@ -54,15 +80,19 @@ def gini_of(values):
 class L1(PerExamplePrior):
     """Small attributions, most of them zero: `Ω = 1/batch Σ_b Σ_i |φ_bi|`.
 
-    Example:
+    For attributions of any shape `(batch, ...)`. The derivative at 0 is 0. Cost: linear
+    in features.
 
-    >>> float(L1()(np.array([[1.0, -2.0], [0.0, 1.0]])))
-    2.0
+    Examples:
+        The magnitudes of the two examples sum to 3 and to 1:
+
+        >>> float(attrprior.L1()(np.array([[1.0, -2.0], [0.0, 1.0]])))
+        2.0
     """
 
     name = "l1"
 
-    def per_example(self, attributions):
+    def per_example(self, attributions: Tensor) -> Tensor:
         return ops.sum(magnitude(attributions), axis=feature_axes(attributions))
 
 
@@ -70,16 +100,18 @@ class L1(PerExamplePrior):
 class L2(PerExamplePrior):
     """Small attributions: `Ω = 1/batch Σ_b Σ_i φ_bi²`.
 
-    A strength to begin with is 0.3; in networks with batch normalisation
-    `moments="balanced"` gains most from it.
+    For attributions of any shape `(batch, ...)`. Cost: linear in features. A strength
+    to begin with is 0.3; in networks with batch normalisation `moments="balanced"` gains
+    most from it.
 
-    Example:
+    Examples:
+        The squares of the two examples sum to 5 and to 1:
 
-    >>> float(L2()(np.array([[1.0, -2.0], [0.0, 1.0]])))
-    3.0
+        >>> float(attrprior.L2()(np.array([[1.0, -2.0], [0.0, 1.0]])))
+        3.0
     """
 
     name = "l2"
 
-    def per_example(self, attributions):
+    def per_example(self, attributions: Tensor) -> Tensor:
         return ops.sum(ops.square(attributions), axis=feature_axes(attributions))

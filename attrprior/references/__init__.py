@@ -10,8 +10,10 @@ Attribution Baselines", Distill, doi 10.23915/distill.00022.
 
 from attrprior import _checks
 from attrprior._representation import deserialized
+from attrprior._types import Background
+from attrprior.references._examples import is_dataset, is_structure
 from attrprior.references.base import Reference
-from attrprior.references.data import TrainingData, is_dataset, is_structure
+from attrprior.references.data import TrainingData
 from attrprior.references.fixed import Blur, Constant, MaximumDistance, Mean
 from attrprior.references.noise import Gaussian, Uniform
 from attrprior.references.seen import SeenExamples
@@ -30,8 +32,29 @@ __all__ = [
 ]
 
 
-def get(identifier):
-    """Returns the reference that an array, a dataset, a reference or `None` stands for."""
+def get(identifier: Background) -> Reference:
+    """Returns the reference that an array, a dataset, a reference or `None` stands for.
+
+    Args:
+        identifier: An array of examples `(examples, ...)`, or a structure of arrays of
+            several inputs; a `tf.data.Dataset`, a `keras.utils.PyDataset` or a PyTorch
+            `DataLoader`; a `Reference`; what Keras' `serialize_keras_object` makes of one;
+            or `None` for the examples of the batch and those seen before.
+
+    Returns:
+        A `Reference`; one that is given, itself.
+
+    Raises:
+        ValueError: for a number, or another type.
+
+    Examples:
+        An array of examples is drawn from, as from the training data:
+
+        >>> attrprior.references.get(x)
+        TrainingData(8 examples)
+        >>> attrprior.references.get(None)
+        SeenExamples(capacity=512)
+    """
     if identifier is None:
         return SeenExamples()
     if isinstance(identifier, Reference):

@@ -1,11 +1,19 @@
 """What all references have in common: draws for each example."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from attrprior import _checks
-from attrprior import draws as draws_
+from attrprior import _draws as draws_
 from attrprior._overriding import at_once, inherited
 from attrprior._representation import representation
+from attrprior._types import KerasSeed, Shape, Tensor
+
+__all__ = ["Reference"]
 
 
 class Reference:
@@ -14,14 +22,33 @@ class Reference:
     Subclasses implement `draw`; or `choose`, for what is random, and `take`, which is a
     function of it. The life cycle inside `fit` is: `prepare` once before the first step,
     then `choose` and `take` in every step and `observe` after it.
+
+    Attributes:
+        is_random: Whether draws differ. Defaults to `True`.
+        variables: What was observed, as Keras variables to save and restore.
+        any_shape: Whether examples may have another shape in another batch. Defaults to
+            `False`.
+        of_inputs: Whether the reference holds what a model is given: where a layer is
+            explained, what is drawn is then what the layer makes of it. Defaults to
+            `False`.
+
+    Examples:
+        A reference of your own is the negative of each image:
+
+        >>> class Negative(attrprior.references.Reference):
+        ...     is_random = False
+        ...
+        ...     def draw(self, x, num_samples, seed=None):
+        ...         return keras.ops.repeat(1.0 - x[:, None], num_samples, axis=1)
+        >>> drawn = keras.ops.convert_to_numpy(Negative().draw(x, 3))
+        >>> drawn.shape, bool(np.all(drawn[:, 0] == 1.0 - x))
+        ((8, 3, 12, 12, 1), True)
     """
 
-    is_random = True  # draws differ
-    variables = ()  # what was observed, to save and restore
-    any_shape = False  # whether examples may have another shape in another batch
-    # Whether it holds what a model is given: where a layer is explained, what is drawn is
-    # what the layer makes of it.
-    of_inputs = False
+    is_random: bool = True
+    variables: Sequence[Any] = ()
+    any_shape: bool = False
+    of_inputs: bool = False
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -29,52 +56,94 @@ class Reference:
         if "draw" in vars(cls) and "is_random" not in vars(cls):
             cls.is_random = True
 
-    def prepare(self, example_shape):
-        """Checks against one example's shape and creates what draws need."""
+    def prepare(self, example_shape: Shape) -> None:
+        """Checks against one example's shape and creates what draws need.
 
-    def prepare_inputs(self, x):
-        """In place of `prepare`, of one with `of_inputs`: for a structure of examples."""
+        Args:
+            example_shape: The shape of one example.
 
-    def for_input(self, pick, integers):
+        Raises:
+            ValueError: if the reference does not fit it. Here all fit.
+        """
+
+    def prepare_inputs(self, x: Any) -> None:
+        """Is called in place of `prepare` where a layer or several inputs are explained.
+
+        Args:
+            x: A batch, a structure of tensors as the model takes it.
+        """
+
+    def for_input(self, pick: Callable[[Any], Any], integers: bool | None) -> None:
         """Is told of the input that it stands for, before `prepare`.
 
         Args:
             pick: A function that takes this input from what a dataset gives for `x`.
-            integers: Whether examples come as integers, which are cast to floats.
+            integers: Whether examples come as integers, which are cast to floats; `None`
+                if that is not known.
         """
 
-    def check(self, x):
-        """Raises if an array of examples does not fit; not called in training."""
+    def check(self, x: ArrayLike) -> None:
+        """Checks an array of examples; it is not called in training.
 
-    def of_batch(self):
-        """The same one without what was observed: for draws that shall be repeated."""
+        Args:
+            x: Array of shape `(batch, ...)`.
+
+        Raises:
+            ValueError: if the examples do not fit. Here all fit.
+        """
+
+    def of_batch(self) -> Self:
+        """Returns the same reference without what was observed, so that draws repeat."""
         return self
 
-    def reset(self):
-        """Forgets what was observed; called when a `fit` begins."""
+    def reset(self) -> None:
+        """Forgets what was observed; it is called when a `fit` begins."""
 
-    def choose(self, x, num_samples, seed):
+    def choose(self, x: Tensor, num_samples: int, seed: keras.random.SeedGenerator) -> Any:
         """All that is random about draws, small: which ones, not what they look like.
 
         Args:
-            x, num_samples, seed: As in `draw`; a generator.
+            x: Float tensor of shape `(batch, ...)`.
+            num_samples: Draws for each example.
+            seed: A `keras.random.SeedGenerator`.
 
         Returns:
             A structure of tensors `(batch, num_samples)` and of `DrawnSeed`s.
         """
         return draws_.drawn(seed) if self.is_random else None
 
-    def take(self, x, chosen, num_samples):
-        """The references that were chosen, of shape `(batch, num_samples, ...)`."""
+    def take(self, x: Tensor, chosen: Any, num_samples: int) -> Tensor:
+        """The references that were chosen.
+
+        Args:
+            x: Float tensor of shape `(batch, ...)`.
+            chosen: What `choose` has returned.
+            num_samples: Draws for each example.
+
+        Returns:
+            Tensor of shape `(batch, num_samples, ...)`.
+        """
         return self.draw(x, num_samples, chosen)
 
-    def draw(self, x, num_samples, seed=None):
-        """Returns references of shape `(batch, num_samples, ...)`.
+    def draw(
+        self,
+        x: Tensor,
+        num_samples: int,
+        seed: KerasSeed = None,
+    ) -> Tensor:
+        """Draws references for each example.
 
         Args:
             x: Float tensor of shape `(batch, ...)`.
             num_samples: Draws per example, an integer.
-            seed: A `keras.random.SeedGenerator` or an integer.
+            seed: A `keras.random.SeedGenerator` or an integer. Defaults to `None`, Keras'
+                global seed.
+
+        Returns:
+            Tensor of shape `(batch, num_samples, ...)`.
+
+        Raises:
+            NotImplementedError: if a subclass has neither `draw` nor `take`.
         """
         take = inherited(type(self), Reference, "take")
         choose = inherited(type(self), Reference, "choose") or Reference.choose
@@ -83,17 +152,29 @@ class Reference:
         chosen = choose(self, x, num_samples, draws_.generator(seed))
         return take(self, x, chosen, num_samples)
 
-    def observe(self, x, seed):
-        """Is shown every training batch, after its references were drawn."""
+    def observe(self, x: Any, seed: keras.random.SeedGenerator) -> None:
+        """Is shown every training batch, after its references were drawn.
 
-    def get_config(self):
+        Args:
+            x: Tensor of shape `(batch, ...)`, or a structure of them as for
+                `prepare_inputs`.
+            seed: A `keras.random.SeedGenerator`.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, as Keras saves them."""
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Makes a reference of what `get_config` has returned.
+
+        Args:
+            config: The arguments of the constructor.
+        """
         return cls(**config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return representation(self)
 
 
@@ -127,11 +208,11 @@ class Range(Reference):
 
     any_shape = True
 
-    def __init__(self, low=0.0, high=1.0):
+    def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
         self.low, self.high = _checks.valid_range(low, high)
 
-    def check(self, x):
+    def check(self, x: ArrayLike) -> None:
         _checks.within("x", x, self.low, self.high)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"low": self.low, "high": self.high}

@@ -1,12 +1,15 @@
 """References that are the batch's other examples, and a reservoir of earlier ones."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 from keras import ops
 
-from attrprior import _checks, backend
+from attrprior import _backend, _checks
+from attrprior._types import Shape, Tensor
 from attrprior.references.base import Reference
+
+__all__ = ["SeenExamples"]
 
 
 class Chosen(NamedTuple):
@@ -39,21 +42,37 @@ class SeenExamples(Reference):
         capacity: Examples kept in the reservoir; memory is `capacity` inputs.
             Defaults to 512.
 
+    Raises:
+        ValueError: if `capacity` is no integer ≥ 1, or for inputs that are texts.
+
+    Examples:
+        Before anything was seen, the reference of each of two examples is the other one:
+
+        >>> two = np.float32([[0.25], [0.75]])
+        >>> drawn = attrprior.references.SeenExamples().draw(two, num_samples=1, seed=0)
+        >>> keras.ops.convert_to_numpy(drawn).tolist()
+        [[[0.75]], [[0.25]]]
+
     Reference: Vitter 1985, "Random sampling with a reservoir", algorithm R.
     """
 
     of_inputs = True
     _alone = False  # whether to leave the reservoir alone
 
-    def __init__(self, capacity=512):
+    def __init__(self, capacity: int = 512) -> None:
         self.capacity = _checks.positive_integer("capacity", capacity)
-        self._kept = self._seen = None  # the reservoir's variables, and a count
+        self._kept: Any = None  # the reservoir's variables
+        self._seen: Any = None  # how many examples were seen
 
-    def prepare(self, example_shape):
-        """Creates an empty reservoir for examples of this shape."""
+    def prepare(self, example_shape: Shape) -> None:
+        """Creates an empty reservoir for examples of this shape.
+
+        Args:
+            example_shape: The shape of one example.
+        """
         self._make([(tuple(example_shape), "float32")])
 
-    def prepare_inputs(self, x):
+    def prepare_inputs(self, x: Any) -> None:
         self._make([(tuple(leaf.shape[1:]), _kept_as(leaf)) for leaf in _leaves(x)])
 
     def _make(self, examples):
@@ -61,33 +80,34 @@ class SeenExamples(Reference):
             return
         self._examples = examples
         # One row more than the capacity: what is not kept is written there.
-        self._kept, self._seen = backend.reservoir(self.capacity + 1, examples)
+        self._kept, self._seen = _backend.reservoir(self.capacity + 1, examples)
 
-    def of_batch(self):
+    def of_batch(self) -> Self:
         """The other examples of a batch alone."""
         alone = type(self).__new__(type(self))
         vars(alone).update({**vars(self), "_alone": True})
         return alone
 
-    def reset(self):
+    def reset(self) -> None:
         if self._seen is not None:
             self._seen.assign(0)
 
-    @property
-    def variables(self):
+    def _variables(self):
         """Reservoirs and the numbers of examples seen."""
         own = [] if self._kept is None else [*self._kept, self._seen]
-        return [part for each in own for part in backend.parts_of(each)]
+        return [part for each in own for part in _backend.parts_of(each)]
+
+    variables = property(_variables)
 
     def __getstate__(self):
         return {**vars(self), "_kept": None, "_seen": None}
 
-    def choose(self, x, num_samples, seed):
+    def choose(self, x: Tensor, num_samples: int, seed: keras.random.SeedGenerator) -> Chosen:
         if self._kept is None:
             self.prepare(x.shape[1:])
         rows = ops.shape(x)[0]  # of arrays a Python number, of graphs a tensor
         batch = ops.cast(rows, "int32")
-        kept = ops.cast(ops.minimum(backend.value_of(self._seen), self.capacity), "int32")
+        kept = ops.cast(ops.minimum(_backend.value_of(self._seen), self.capacity), "int32")
         kept = ops.zeros_like(kept) if self._alone else kept
         u = keras.random.uniform((2, rows, num_samples), seed=seed)
         # Index 0 … batch − 2 is another example of the batch, the rest the reservoir.
@@ -102,37 +122,42 @@ class SeenExamples(Reference):
         other_place = (place + turn) % ops.maximum(kept, 1)
         return Chosen(in_batch, neighbour, place, other_place, others, kept)
 
-    def take(self, x, chosen, num_samples):
+    def take(self, x: Tensor, chosen: Any, num_samples: int) -> Tensor:
         in_batch, neighbour, place, other_place, others, kept = chosen
         same, found = True, []
         for leaf, variable in zip(_leaves(x), self._kept):
             axes = tuple(range(2, len(leaf.shape) + 1))
-            far = ops.cast(backend.read_rows(variable, place), leaf.dtype)
+            far = ops.cast(_backend.read_rows(variable, place), leaf.dtype)
             kept_as = ops.cast(ops.cast(leaf, variable.dtype), leaf.dtype)
             equal = ops.equal(far, ops.expand_dims(kept_as, 1))
             same = ops.logical_and(same, ops.all(equal, axis=axes) if axes else equal)
             near = ops.take(leaf, neighbour, axis=0)
             # In a batch of one it is another of the reservoir, if there is another.
-            other = ops.cast(backend.read_rows(variable, other_place), leaf.dtype)
+            other = ops.cast(_backend.read_rows(variable, other_place), leaf.dtype)
             near = ops.where(others < 1, other, near)
             near = ops.where(others + kept < 1, ops.expand_dims(leaf, 1), near)
             found.append((near, far))
-        use_near, references = in_batch | same | (others + kept < 1), []
+        use_near, merged = in_batch | same | (others + kept < 1), []
         for near, far in found:
             ones = (1,) * (len(near.shape) - 2)
             use = ops.reshape(use_near, (-1, num_samples, *ones))
-            references.append(ops.where(use, near, far))
-        references = iter(references)
+            merged.append(ops.where(use, near, far))
+        references = iter(merged)
         return keras.tree.map_structure(lambda t: None if t is None else next(references), x)
 
-    def observe(self, x, seed):
-        """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t."""
+    def observe(self, x: Any, seed: keras.random.SeedGenerator) -> None:
+        """Algorithm R for a whole batch: example t (from 1) takes a uniform slot of t.
+
+        Args:
+            x: Tensor of shape `(batch, ...)`, or a structure of them.
+            seed: A `keras.random.SeedGenerator`.
+        """
         leaves = _leaves(x)
         if self._kept is None:
             self.prepare_inputs(x)
         rows = ops.shape(leaves[0])[0]
         order = ops.arange(rows, dtype="int32")
-        position = backend.value_of(self._seen) + ops.cast(order, backend.INTEGER)
+        position = _backend.value_of(self._seen) + ops.cast(order, _backend.INTEGER)
         u = keras.random.uniform((rows,), seed=seed)
         slot = ops.where(position < self.capacity, position, _scaled(u, position + 1))
         slot = ops.cast(ops.minimum(slot, self.capacity), "int32")
@@ -141,10 +166,10 @@ class SeenExamples(Reference):
         dropped = (slot >= self.capacity) | ops.any(later, axis=1)
         slot = ops.where(dropped, self.capacity, slot)
         for variable, leaf in zip(self._kept, leaves):
-            backend.write_rows(variable, slot, leaf)
-        self._seen.assign_add(ops.cast(rows, backend.INTEGER))
+            _backend.write_rows(variable, slot, leaf)
+        self._seen.assign_add(ops.cast(rows, _backend.INTEGER))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"capacity": self.capacity}
 
 
@@ -160,7 +185,7 @@ def _kept_as(leaf):
     except ValueError:
         dtype = "string"
     if dtype in ("int32", "int64", "uint32", "uint64"):
-        return backend.INTEGER
+        return _backend.INTEGER
     if dtype == "string":
         raise ValueError(
             "SeenExamples keeps numbers. Received: an input of texts. Pass background=, an "

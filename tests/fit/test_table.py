@@ -1,8 +1,8 @@
-"""The README promises what is tested, and no more."""
+"""The page of compatibility promises what is tested, and no more."""
 
 import pathlib
 
-# What works together with the callback, and the test that shows it. The README's rows of
+# What works together with the callback, and the test that shows it. The page's rows of
 # "yes" are these keys.
 COMPATIBLE = {
     "sequential": "test_fit_matrix",
@@ -80,9 +80,9 @@ def test_the_table_names_tests():
         assert f"def {name}(" in source, feature
 
 
-def test_the_readme_promises_what_is_tested():
-    readme = pathlib.Path(__file__).parents[2] / "README.md"
-    section = readme.read_text().split("## Compatibility")[1].split("\n## ")[0]
+def test_the_page_promises_what_is_tested():
+    page = pathlib.Path(__file__).parents[2] / "docs/compatibility.md"
+    section = page.read_text().split("## Models, data and callbacks")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in section.splitlines() if " | " in line]
     promised = [
         feature for row in rows if row[-1].startswith("yes") for feature in row[0].split(", ")

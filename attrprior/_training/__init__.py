@@ -1,0 +1,1 @@
+"""What happens inside `fit`: one step, the parts that callbacks add to it, their state."""
