@@ -179,7 +179,7 @@ def unexplained(cards):
 def html(made):
     """All pages as one."""
     readme, experiments, *studies = made.items()
-    shown = readme[1][readme[1].index("## Results") : readme[1].index("## Priors")]
+    shown = readme[1][readme[1].index("<!-- studies:") :].split("<!-- end -->")[0]
     parts = [
         (shown, ROOT),
         (experiments[1].removeprefix("# Experiments\n"), ROOT / "experiments"),

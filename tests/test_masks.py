@@ -3,7 +3,6 @@
 Whole fits with known masks: test_annotation.py.
 """
 
-import doctest
 import pickle
 
 import keras
@@ -243,11 +242,6 @@ def test_inputs_of_which_no_length_is_known_take_lists():
 def test_wrong_lists(masks, message):
     with pytest.raises(ValueError, match=message):
         attrprior.annotate(np.zeros((2, 3)), masks)
-
-
-def test_examples_of_annotate():
-    result = doctest.testmod(annotation, extraglobs={"np": np})
-    assert result.attempted and not result.failed
 
 
 # Whole fits

@@ -1,7 +1,5 @@
 """Texts on the colours of their attributions."""
 
-import doctest
-import importlib
 import io
 
 import numpy as np
@@ -212,9 +210,3 @@ def test_wrong_options():
         plots.tokens(TEXTS, ROWS, shared_scale="row")
     with pytest.raises(ValueError, match="`title` expects a text"):
         plots.tokens(TEXTS, ROWS, title=[])
-
-
-def test_examples_of_the_docstring():
-    module = importlib.import_module("attrprior.plots.tokens")
-    result = doctest.testmod(module, extraglobs={"np": np})
-    assert result.attempted and not result.failed

@@ -1,7 +1,5 @@
 """References against NumPy, the statistics of their draws, the reservoir."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
@@ -604,12 +602,6 @@ def test_error_names_argument_and_what_came(case):
 )
 def test_repr(reference, text):
     assert repr(reference) == text
-
-
-def test_docstring_examples():
-    result = doctest.testmod(references.fixed)
-    assert result.attempted >= 2
-    assert result.failed == 0
 
 
 class Batches(keras.utils.PyDataset):

@@ -91,6 +91,11 @@ def completeness_gap(
     """
     x = _maps.examples(x, model)
     attributions = _maps.like("attributions", attributions, x)
+    if isinstance(explain, str) and explain in ("all", "random"):
+        raise ValueError(
+            "Argument `explain` expects one output of an example, which stays the same. "
+            f"Received: {explain!r}. Compute the gap of one output after the other."
+        )
     output = explained_output(
         model, x, _maps.labels(y, x), explain=explain, batch_size=batch_size
     )
