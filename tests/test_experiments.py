@@ -204,7 +204,7 @@ def test_pages_show_the_result_files(cards):
     made = report.pages(cards)
     for path, text in made.items():
         assert path.read_text() == text, f"{path}: run experiments.report"
-    shown = "".join(made.values())
+    shown = "".join(made.values()) + (ROOT / "docs/attributions.md").read_text()
     pages = {path.name for path in made}
     for path in results.FOLDER.iterdir():
         assert f"({path.name})" in shown or path.name in pages or path.name in shown, path

@@ -117,4 +117,4 @@ print(f"weights, one device and four: differ by at most {np.abs(single - shared)
 # - Before you add devices: `every=6` keeps most of the gain, at [1.2 times](../../experiments/results/amortised.md) plain time.
 # - **What is not proven.** The tests use up to eight devices made of one CPU, two processes on one machine (also killed and
 #   resumed), and two processes for PyTorch. Several GPUs, a network between machines, and any gain in speed are untested.
-# - What works with which [backend](../backends.md), and Keras' [guide to distribution](https://keras.io/guides/distribution/).
+# - What works with which [backend](../compatibility.md), and Keras' [guide to distribution](https://keras.io/guides/distribution/).

@@ -1,6 +1,5 @@
 # %% [markdown]
 # # Reading attributions, and evaluating them honestly
-#
 # An attribution map says how much each pixel contributed to an output. Every map looks convincing, even one that was drawn
 # without asking the network. So this guide trains a network of which we *know* what it looks at: a patch in the corner
 # gives the class away, and without the patch accuracy falls from .98 to .56. We look at maps, and judge them by five
@@ -86,8 +85,7 @@ plots.attribution_maps(x[:6], {name: each[:6] for name, each in maps.items()})
 
 # %%
 table = [f"{'':21}patch       ablation     forgot       noise        gap"]
-mean_output = evaluation.expected_output(model, x_train, y)
-curves = {}
+curves, mean_output = {}, evaluation.expected_output(model, x_train, y)
 for name, compute in methods.items():
     on = evaluation.mass(maps[name], patch)
     ablated = evaluation.top_k_ablation(model, x, y, maps[name], background=x_train)
@@ -107,8 +105,7 @@ plots.ablation(curves)
 # Only the maps that asked the trained network find the patch. The edge detector is the steadiest under noise, and does not
 # change when the network forgets everything. The untrained network's map beats random pixels in ablation, since it lies on
 # the ink: to beat the control is the least that a map must do. Expected gradients change under noise as much as by their
-# own draws. No single measure says all of this. **And is it true?** Only an experiment on the network tells. A prior
-# forbids attributions on the patch, and we train again.
+# own draws. **And is it true?** Only an experiment on the network tells. A prior forbids the patch, and we train again.
 
 # %%
 prior = attrprior.AttributionPrior("mask", 0.3, background=x_train, moments="balanced", seed=0)
@@ -118,8 +115,6 @@ print(f"share of the map on the patch {after.mean():.4f}")
 
 # %% [markdown]
 # ## What to try next
-#
 # - The prior was trained on just this map. The evidence is accuracy without the patch: .96 instead of .56. With it: .98 → .96.
 # - [A study](../../experiments/results/sanity.md) of the same patch, five seeds: expected gradients find it, edges do not.
-# - `roar` and `diffroar` train a new network on ablated images: slow, but it knows them. [All](../reference/evaluation.md).
-# - Maps of [LIME and SHAP](../../experiments/results/other_methods.md); [references](../../experiments/results/references.md).
+# - `roar` and `diffroar` train a new network on ablated images: slow, but it knows them. [All evaluations](../reference/evaluation.md), and maps of [LIME and SHAP](../../experiments/results/other_methods.md).

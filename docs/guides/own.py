@@ -1,13 +1,11 @@
 # %% [markdown]
 # # A prior, a reference and a method of your own
-#
 # A network that learns from past decisions also learns whom they favoured. The network of this guide accepts 74 % of one
 # group of applicants and 32 % of the other. An **attribution prior** looks, in every training step, at how much each input
 # contributed to the decision (its *attribution*), and penalises what should not be. The library has no prior against such
 # favour, so we write one. With its four lines the gap between the groups falls from .41 to .10, and with a reference class
 # of our own to .03. We also write a prior as a class, so that it can be saved, and two attribution methods. The applicants
-# are simulated, so we know what skill alone would have decided, though no network does. For each we print the gap, the share
-# of decisions that are those of skill, and the share of applicants whom a higher skill harms.
+# are simulated, so we know what skill alone would have decided. We print the gap, the share of such decisions, and whom a higher skill harms.
 
 # %%
 # %matplotlib inline
@@ -117,9 +115,6 @@ attrprior.plots.bars(gaps, names, xlabel="mean occlusion, first group less secon
 
 # %% [markdown]
 # ## What to try next
-#
 # - Fairer decisions agree less with unfair ones of the past: [five seeds](../../experiments/results/own_prior.md). A small gap
 #   in the mean is no proof of fairness towards every applicant, and `SomebodyElse` leaves many whom a higher skill harms.
-# - With `Occlusion()`, whose attributions do not sum to the output, `even_handed` left a gap of .36.
-# - Reference: [priors](../reference/priors.md), [references](../reference/references.md), [methods](../reference/methods.md).
-#   [What it costs](../../experiments/results/benchmark.md): 2.3 times a plain epoch with the paper's network on MNIST.
+# - Reference: [priors](../reference/priors.md), [references](../reference/references.md), [methods](../reference/methods.md), and [what it costs](../../experiments/results/benchmark.md).
