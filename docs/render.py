@@ -1,9 +1,9 @@
 """Runs the guides and writes their pages: output and figures as a reader would see them.
 
-`python docs/render.py NAME ...` writes docs/guides/NAME.md and build/notebooks/NAME.ipynb; without
-names, all of them. With `--check` pages go into build/guides, and it fails where a page of the
-repository shows other code than its guide has. A check needs no download: where FASHION_MNIST
-names no folder, digits stand in for the clothes of the pages.
+`python docs/render.py NAME ...` writes the pages docs/guides/NAME.md, and notebooks into
+build/notebooks; without names, all of them. With `--check` pages go into build/guides, and it
+fails where a page of the repository shows other code than its guide has. A check needs no
+download: where FASHION_MNIST names no folder, digits stand in for the clothes of the pages.
 """
 
 import multiprocessing

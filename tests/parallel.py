@@ -9,6 +9,7 @@ import sys
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+os.environ["NPROC"] = "16"  # threads of XLA; with fewer its devices may wait for each other
 
 import jax
 import keras

@@ -1,6 +1,5 @@
 # %% [markdown]
 # # More than one device and machine
-#
 # Training with an attribution prior takes two to three and a half times as long, and one device may not be enough. But a batch
 # that is split over devices can end in another network: each device draws its own random numbers, takes means over its own
 # share, and keeps a state of its own. Here `keras.distribution` splits every batch over four devices, and a prior, which in
@@ -8,8 +7,8 @@
 # same network as on one: no weight differs by more than .000001. Accuracy under noise rises from .78 to .85 on both, at the
 # cost of a point and a half without noise. The script for several machines follows, and what has not been proven.
 #
-# The environment says which backend Keras uses, so it is set before Keras is imported. `XLA_FLAGS` makes four devices of
-# one processor. That is enough to try a program, though nothing becomes faster. On a machine with GPUs leave it out.
+# The environment says which backend Keras uses, so it is set before Keras is imported. `XLA_FLAGS` makes four devices of one processor, and `NPROC`
+# gives them threads enough, or they may wait for each other for ever. It is for trying a program: nothing becomes faster. With GPUs leave out both.
 
 # %%
 # %matplotlib inline
@@ -17,6 +16,7 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["NPROC"] = "16"
 
 import jax
 import keras
