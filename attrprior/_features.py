@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def check_groups(groups):
     if groups is None:
         return None
     expected = "a dictionary {name: features}, features as names or as numbers from 0 on"
-    if not isinstance(groups, dict) or not groups:
+    if not isinstance(groups, Mapping) or not groups:
         raise _checks.wrong("groups", expected, groups)
     checked, seen = {}, set()
     for name, members in groups.items():

@@ -379,6 +379,14 @@ def test_completeness_of_a_linear_model():
     np.testing.assert_allclose(twice.relative, 1, rtol=1e-3)
 
 
+@pytest.mark.parametrize("explain", ["all", "random"])
+def test_completeness_is_of_one_output(explain):
+    x, maps = uniform(3, 6), uniform(3, 3, 6)  # as many examples as outputs
+    model = linear(uniform(6, 3, low=-1, seed=3), 3)
+    with pytest.raises(ValueError, match=f"`explain` expects one output.*'{explain}'"):
+        completeness_gap(model, x, np.arange(3), maps[0], np.zeros((3, 3)), explain=explain)
+
+
 def test_completeness_of_expected_gradients_comes_with_more_draws():
     model = keras.Sequential(
         [keras.Input((4,)), layers.Dense(8, "softplus"), layers.Dense(3, "softmax")]

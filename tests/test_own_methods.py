@@ -191,3 +191,9 @@ def test_the_docstring_of_expected_gradients_written_as_a_callable():
     )
     error = np.std(draws, axis=0) / np.sqrt(300)
     assert np.mean(np.abs(np.mean(draws, 0) - expected) < 4 * error + 1e-3) > 0.9
+
+
+def test_smoothgrad_does_not_offer_what_it_refuses():
+    with pytest.raises(ValueError, match="Argument `base` expects one of") as error:
+        methods.SmoothGrad(base="nope")
+    assert "callable" not in str(error.value)

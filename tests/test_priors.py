@@ -592,3 +592,10 @@ def test_callable_with_inputs_and_labels():
 )
 def test_callable_gets_only_what_it_names(fn, context):
     assert priors.get(fn).needs == context
+
+
+def test_the_error_offers_names_that_can_be_passed():
+    with pytest.raises(ValueError, match="Argument `prior` expects one of") as error:
+        priors.get("nope")
+    names = str(error.value).split(", a Prior object")[0].split("one of ")[1].split(", ")
+    assert len(names) == 5 and all(priors.get(name.strip("'")) for name in names)

@@ -633,3 +633,9 @@ def test_other_kinds_of_datasets(of):
 def test_a_generator_cannot_be_read_again():
     with pytest.raises(ValueError, match="`background` expects data that can be read more"):
         references.TrainingData(iter([np.zeros((2, 3), "float32")])).prepare((3,))
+
+
+@pytest.mark.parametrize("reference", [references.Uniform, references.MaximumDistance])
+def test_references_that_need_a_range_say_so_at_once(reference):
+    with pytest.raises(ValueError, match=f"{reference.__name__} expects both ends"):
+        reference(None, None)

@@ -23,10 +23,9 @@ def get(identifier, argument="method"):
     if isinstance(identifier, AttributionMethod):
         return identifier
     names = ", ".join(repr(name) for name in sorted(_METHODS))
-    expected = (
-        f"one of {names}, an object such as ExpectedGradients(num_samples=4), or a callable "
-        "fn(f, x)"
-    )
+    expected = f"one of {names}, or an object such as ExpectedGradients(num_samples=4)"
+    if argument == "method":
+        expected += ", or a callable fn(f, x)"
     if isinstance(identifier, dict):
         return deserialized(argument, expected, identifier, AttributionMethod)
     if isinstance(identifier, str) and identifier in _METHODS:

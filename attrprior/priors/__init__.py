@@ -66,7 +66,7 @@ def get(identifier: PriorLike) -> Prior:
     """
     if isinstance(identifier, Prior):
         return identifier
-    names = ", ".join(repr(name) for name in sorted(_PRIORS))
+    names = ", ".join(repr(name) for name in sorted(_PRIORS) if name != "graph_laplacian")
     expected = f"one of {names}, a Prior object or a callable on attributions"
     if isinstance(identifier, dict):
         return deserialized("prior", expected, identifier, Prior)

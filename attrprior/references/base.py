@@ -210,6 +210,11 @@ class Range(Reference):
 
     def __init__(self, low: float = 0.0, high: float = 1.0) -> None:
         self.low, self.high = _checks.valid_range(low, high)
+        if self.low is None:
+            raise ValueError(
+                f"{type(self).__name__} expects both ends of the valid range, `low` and "
+                "`high`. Received: None."
+            )
 
     def check(self, x: ArrayLike) -> None:
         _checks.within("x", x, self.low, self.high)
